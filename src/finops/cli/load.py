@@ -1,0 +1,221 @@
+"""The vendors' commands: each runs a step, or all of them, and shows what became of it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from finops import pipeline
+from finops.cli.output import Output, display_path, error_document, money, period_text, size
+from finops.cli.parser import EXPORT_FLAGS
+from finops.config import Config, Export, load_config
+from finops.datadir import DataDir
+from finops.errors import ConfigError, FinopsError
+from finops.run import Outcome, PeriodResult, Run, end_run, start_run
+from finops.state import State
+from finops.steps.discover_manifests import compare_with_store
+from finops.steps.discover_manifests import discover_manifests as discover
+from finops.steps.export_parquet import export_parquet as export_to
+from finops.steps.extract_billing import extract_billing as stage
+from finops.steps.extract_manifests import extract_manifests as copy_manifests
+from finops.steps.load_billing_local import load_billing_local as load
+from finops.steps.reconcile_state import reconcile_state
+
+_TITLES = ("export", "period", "outcome", "delivery", "files", "size", "rows", "billed cost")
+_NUMBERS = ("files", "size", "rows", "billed cost")
+
+
+def configured(arguments: argparse.Namespace) -> Config:
+    """Read the configuration with this command's flags on top."""
+    flags = {key.name: getattr(arguments, key.name, None) for key in EXPORT_FLAGS}
+    flags |= {"data_dir": arguments.data_dir, "export": getattr(arguments, "export", None)}
+    file = Path(arguments.config) if arguments.config else None
+    return load_config(file, os.environ, flags)
+
+
+def import_billing(arguments: argparse.Namespace, output: Output) -> int:
+    """``import-cur``: all steps."""
+    if arguments.dry_run:
+        return list_manifests(arguments, output)
+    return _run_step(
+        arguments,
+        output,
+        lambda run, exports: pipeline.import_billing(run, exports, force=arguments.force),
+    )
+
+
+def discover_manifests(arguments: argparse.Namespace, output: Output) -> int:
+    """``discover-manifests``: queue new deliveries."""
+    return _run_step(
+        arguments, output, _each(lambda run, export: discover(run, export, force=arguments.force))
+    )
+
+
+def extract_manifests(arguments: argparse.Namespace, output: Output) -> int:
+    """``extract-manifests``: copy manifests to staging."""
+    return _run_step(arguments, output, _each(copy_manifests))
+
+
+def extract_billing(arguments: argparse.Namespace, output: Output) -> int:
+    """``extract-billing``: download and verify data files."""
+    return _run_step(arguments, output, _each(stage))
+
+
+def load_billing_local(arguments: argparse.Namespace, output: Output) -> int:
+    """``load-billing-local``: load what is staged."""
+    return _run_step(arguments, output, load)
+
+
+def export_parquet(arguments: argparse.Namespace, output: Output) -> int:
+    """``export-parquet``: one file per loaded period."""
+    out = Path(arguments.out)
+    return _run_step(arguments, output, _each(lambda run, export: export_to(run, export, out)))
+
+
+def list_manifests(arguments: argparse.Namespace, output: Output) -> int:
+    """``list-manifests``: what lies in the bucket, and whether it is loaded."""
+    config = configured(arguments)
+    data = DataDir(config.data_dir)
+    results = [
+        result
+        for export in _exports(config, arguments)
+        for result in compare_with_store(data, export)
+    ]
+    show_results(output, results, [])
+    return max((result.error.exit_code for result in results if result.error), default=0)
+
+
+def show_state(arguments: argparse.Namespace, output: Output) -> int:
+    """``show-state``: attempts at deliveries, and the latest runs."""
+    config = configured(arguments)
+    data = DataDir(config.data_dir)
+    if not data.state.exists():
+        output.answer({"manifests": [], "runs": []})
+        output.say(f"no run has worked in {display_path(data.root)} yet")
+        return 0
+    state = State(data.state)
+    attempts = state.attempts(arguments.vendor, arguments.export)
+    runs = state.runs()
+    state.close()
+    manifests = [
+        {
+            "vendor": attempt.delivery.vendor,
+            "export": attempt.delivery.export,
+            "billing_month": attempt.delivery.period,
+            "manifest_id": attempt.delivery.delivery_id,
+            "state": attempt.state,
+            "reason": attempt.reason,
+            "updated_at": attempt.updated_at,
+            "path": attempt.path,
+        }
+        for attempt in attempts
+    ]
+    listed = [
+        {
+            "run_id": run.run_id,
+            "command": run.command,
+            "started_at": run.started_at,
+            "finished_at": run.finished_at,
+            "exit_code": run.exit_code,
+            "outcome": run.outcome or "did not end",
+        }
+        for run in runs
+    ]
+    output.answer({"manifests": manifests, "runs": listed})
+    titles = ("export", "billing_month", "state", "reason", "manifest_id", "updated_at")
+    output.table(titles, [[row[title] for title in titles] for row in manifests])
+    output.line()
+    columns = ("run_id", "command", "started_at", "exit_code", "outcome")
+    output.table(columns, [[row[column] for column in columns] for row in listed])
+    return 0
+
+
+Step = Callable[[Run, Sequence[Export]], list[PeriodResult]]
+
+
+def _each(step: Callable[[Run, Export], list[PeriodResult]]) -> Step:
+    """Turn a step over one export into a step over several."""
+    return lambda run, exports: [result for export in exports for result in step(run, export)]
+
+
+def _run_step(arguments: argparse.Namespace, output: Output, step: Step) -> int:
+    config = configured(arguments)
+    exports = _exports(config, arguments)
+    command = f"{arguments.vendor} {arguments.command}"
+    with start_run(config, command, output.track) as run:
+        # What an earlier run left half done is settled first: the store's ledger decides.
+        reconcile_state(run)
+        results = step(run, exports)
+        error = end_run(run, results)
+    show_results(output, results, run.notices)
+    if error:
+        return _ended_with(error, results, output)
+    if not any(result.outcome != Outcome.UNCHANGED for result in results):
+        output.say(_nothing_done(results))
+    return 0
+
+
+def _ended_with(error: FinopsError, results: Sequence[PeriodResult], output: Output) -> int:
+    """Say how many failed, where the periods' own errors do not say it already."""
+    if error not in [result.error for result in results]:
+        output.error(error)
+    return error.exit_code
+
+
+def _nothing_done(results: Sequence[PeriodResult]) -> str:
+    if results:
+        return f"Nothing new: all {len(results)} billing periods are loaded as delivered."
+    return "Nothing to do: no delivery waits for this step (see show-state)."
+
+
+def _exports(config: Config, arguments: argparse.Namespace) -> list[Export]:
+    exports = config.select_exports(arguments.vendor, arguments.export)
+    if not exports:
+        raise ConfigError(f"no {arguments.vendor} export is configured")
+    return exports
+
+
+def show_results(
+    output: Output, results: Sequence[PeriodResult], notices: Sequence[str], **more: object
+) -> None:
+    """Show what became of each period; ``more`` goes into the JSON answer beside it."""
+    documents = [_document(result) for result in results]
+    output.answer({"results": documents, "notices": notices, **more})
+    if results:
+        output.table(_TITLES, [_row(result) for result in results], right=_NUMBERS)
+    for notice in notices:
+        output.say(f"note: {notice}")
+    for result in results:
+        if result.error:
+            output.error(result.error, f"{result.export} {period_text(result.period)}")
+
+
+def _row(result: PeriodResult) -> list[Any]:
+    rows = "" if result.rows is None else f"{result.rows:,}"
+    return [
+        result.export,
+        period_text(result.period),
+        result.outcome,
+        result.delivery_id,
+        result.files,
+        size(result.bytes),
+        rows,
+        money(result.totals),
+    ]
+
+
+def _document(result: PeriodResult) -> dict[str, Any]:
+    return {
+        "export": result.export,
+        "period": result.period and str(result.period),
+        "outcome": result.outcome,
+        "delivery_id": result.delivery_id,
+        "files": result.files,
+        "bytes": result.bytes,
+        "rows": result.rows,
+        "totals": {code: format(total, "f") for code, total in result.totals.items()},
+        "error": result.error and error_document(result.error),
+    }

@@ -1,0 +1,201 @@
+"""What users see: tables and JSON on stdout, messages, progress and errors on stderr."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from finops.config import mask_secrets
+from finops.errors import FinopsError
+from finops.period import BillingPeriod
+from finops.run import Advance
+
+SCHEMA_VERSION = 1
+_PIPE_WIDTH = 250
+
+Row = Sequence[Any]
+
+
+class Output:
+    """Prints for one command, as its flags want it."""
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        """Read the shared flags."""
+        self.json = bool(arguments.json)
+        self.quiet = bool(arguments.quiet)
+        self.verbose = bool(arguments.verbose)
+        self.debug = bool(arguments.debug)
+
+    def answer(self, document: Mapping[str, Any]) -> None:
+        """Print one JSON object, if JSON is wanted."""
+        if self.json:
+            print(json.dumps({"schema_version": SCHEMA_VERSION, **document}, default=plain_json))
+
+    def table(
+        self, titles: Sequence[str], rows: Sequence[Row], *, right: Sequence[str] = ()
+    ) -> None:
+        """Print a table on stdout, unless JSON is wanted; numbers stand to the right."""
+        if self.json:
+            return
+        from rich.box import SIMPLE_HEAD
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+        for title in titles:
+            table.add_column(title, justify="right" if title in right else "left")
+        for row in rows:
+            table.add_row(*(Text(visible(show(cell))) for cell in row))
+        _console(sys.stdout).print(table)
+
+    def line(self, text: str = "") -> None:
+        """Print a line of the answer, unless JSON is wanted."""
+        if not self.json:
+            print(visible(text))
+
+    def say(self, text: str) -> None:
+        """Tell something on stderr."""
+        if not self.quiet:
+            print(visible(text), file=sys.stderr)
+
+    @contextmanager
+    def track(self, description: str, total: int) -> Iterator[Advance]:
+        """Show a progress bar while a person is looking, and nothing in a pipe."""
+        if self.quiet or self.json or not sys.stderr.isatty():
+            yield lambda _amount: None
+            return
+        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+        with Progress(*columns, console=_console(sys.stderr), transient=True) as progress:
+            task = progress.add_task(visible(description), total=total)
+            yield lambda amount: progress.advance(task, amount)
+
+    def error(self, error: FinopsError, subject: str = "") -> None:
+        """Print one error block on stderr."""
+        head = f"error[{error.code}]" + (f" {subject}" if subject else "")
+        lines = [f"{head}: {error.what}"]
+        parts = {"where": error.where, "kept": error.kept, "do": error.do}
+        lines += [f"  {name}: {text}" for name, text in parts.items() if text]
+        print("\n".join(visible(mask_secrets(line)) for line in lines), file=sys.stderr)
+        if self.debug:
+            traceback.print_exception(error)
+
+    def fail(self, error: FinopsError) -> int:
+        """Report the error that ends a command and return its exit code."""
+        self.answer({"error": error_document(error)})
+        self.error(error)
+        return error.exit_code
+
+    def crash(self, error: Exception) -> int:
+        """Report what no one expected."""
+        if self.debug:
+            traceback.print_exception(error)
+        unexpected = FinopsError(
+            f"{type(error).__name__}: {error}",
+            do="run again with --debug and report it; running again is always safe",
+        )
+        self.debug = False
+        return self.fail(unexpected)
+
+    def interrupted(self) -> int:
+        """Report a Ctrl-C."""
+        print("interrupted: what was loaded before stays; run again to go on", file=sys.stderr)
+        return 130
+
+
+def error_document(error: FinopsError) -> dict[str, Any]:
+    """Return an error as JSON shows it."""
+    return {
+        "code": error.code,
+        "what": error.what,
+        "where": error.where,
+        "kept": error.kept,
+        "do": error.do,
+        "exit_code": error.exit_code,
+    }
+
+
+def plain_json(value: Any) -> Any:
+    """Turn a value into what JSON has: money and periods as text, never as float."""
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    return str(value)
+
+
+def show(value: Any) -> str:
+    """Return a cell's text."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Decimal):
+        return amount(value)
+    if isinstance(value, datetime):
+        return value.isoformat(" ", "seconds")
+    return str(value)
+
+
+def amount(value: Decimal) -> str:
+    """Write money exactly: all its digits, but no zeros behind the last of them."""
+    text = format(value, ",f")
+    whole, point, part = text.partition(".")
+    return whole + (point + part.rstrip("0").ljust(2, "0") if point else "")
+
+
+def money(totals: Mapping[str, Decimal]) -> str:
+    """Write totals per currency; two currencies are never added."""
+    return ", ".join(f"{amount(total)} {currency}".strip() for currency, total in totals.items())
+
+
+def size(count: int) -> str:
+    """Write a number of bytes as people read it."""
+    scaled = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if scaled < 1000:
+            return f"{scaled:.0f} {unit}" if unit == "B" else f"{scaled:.1f} {unit}"
+        scaled /= 1000
+    return f"{scaled:.1f} TB"
+
+
+def visible(text: str) -> str:
+    """Show control characters instead of obeying them; bills hold other people's text."""
+    return "".join(
+        char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode()
+        for char in text
+    )
+
+
+def period_text(period: BillingPeriod | None) -> str:
+    """Write a period, or what stands for all of an export."""
+    return str(period) if period else "(all)"
+
+
+def display_path(path: Path) -> str:
+    """Write a path as one would type it from here."""
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def _console(stream: Any) -> Any:
+    from rich.console import Console
+
+    return Console(
+        file=stream,
+        width=None if stream.isatty() else _PIPE_WIDTH,
+        highlight=False,
+        markup=False,
+        soft_wrap=not stream.isatty(),
+    )

@@ -1,0 +1,241 @@
+"""The commands and their flags. Nothing heavy is imported here: ``--help`` is instant."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from finops import __version__
+from finops.config import EXPORT_KEYS, VENDORS
+
+EXPORT_FLAGS = [key for key in EXPORT_KEYS if key.name != "dataset"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A command of every vendor; ``flags`` are those beside the shared ones."""
+
+    name: str
+    aliases: tuple[str, ...]
+    help: str
+    handler: str
+    flags: tuple[str, ...] = ()
+
+
+STEPS = (
+    Step(
+        "import-cur",
+        ("import-billing",),
+        "all steps: from the bucket into the database",
+        "load:import_billing",
+        ("force", "dry_run"),
+    ),
+    Step("list-manifests", (), "show what lies in the bucket", "load:list_manifests"),
+    Step(
+        "discover-manifests",
+        (),
+        "find new deliveries and queue them",
+        "load:discover_manifests",
+        ("force",),
+    ),
+    Step(
+        "extract-manifests",
+        (),
+        "copy the manifests of queued deliveries to staging",
+        "load:extract_manifests",
+    ),
+    Step(
+        "extract-billing",
+        (),
+        "download and verify the files of queued deliveries",
+        "load:extract_billing",
+    ),
+    Step(
+        "load-billing-local",
+        ("load-billing",),
+        "load staged deliveries into the database",
+        "load:load_billing_local",
+    ),
+    Step(
+        "export-parquet",
+        (),
+        "write one Parquet file per loaded billing period",
+        "load:export_parquet",
+        ("out",),
+    ),
+    Step("show-state", (), "show deliveries in work and previous runs", "load:show_state"),
+)
+
+_VENDOR_HELP = {"aws": "bills of Amazon Web Services"}
+
+_GROUPS = (
+    ("Load", ("demo", *VENDORS, "sample")),
+    ("Look", ("sql",)),
+    ("Keep", ("config",)),
+)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the whole command line."""
+    parser = argparse.ArgumentParser(
+        prog="finops",
+        description="Cloud bills in databases you own.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        usage="finops [options] COMMAND …",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"finops {__version__}")
+    _add_shared(parser, default=None)
+    commands = parser.add_subparsers(metavar="COMMAND", help=argparse.SUPPRESS)
+    helps = {
+        "demo": _add_demo(commands),
+        "sample": _add_sample(commands),
+        "sql": _add_sql(commands),
+        "config": _add_config(commands),
+        **{vendor: _add_vendor(commands, vendor) for vendor in VENDORS},
+    }
+    parser.epilog = _grouped_help(helps)
+    parser.set_defaults(handler=None, parser=parser)
+    return parser
+
+
+def parse(parser: argparse.ArgumentParser, argv: Sequence[str]) -> argparse.Namespace:
+    """Parse the command line; without a command, show the help of what was named."""
+    arguments = parser.parse_args(argv)
+    if arguments.handler is None:
+        arguments.parser.print_help()
+        parser.exit(2)
+    return arguments
+
+
+def _grouped_help(helps: dict[str, str]) -> str:
+    lines = []
+    for group, names in _GROUPS:
+        lines.append(f"{group}:")
+        lines += [f"  {name:<10}{helps[name]}" for name in names]
+    return "\n".join([*lines, "", "finops COMMAND --help tells more of each."])
+
+
+def _add_shared(parser: argparse.ArgumentParser, default: object = argparse.SUPPRESS) -> None:
+    """Add the flags that stand before a command or after it."""
+    shared = parser.add_argument_group("shared options")
+    shared.add_argument(
+        "-c", "--config", metavar="FILE", default=default, help="default: ./config.toml, if there"
+    )
+    shared.add_argument(
+        "--data-dir", metavar="DIR", default=default, help="folder of database, state and staging"
+    )
+    shared.add_argument("--json", action="store_true", default=default, help="answer as JSON")
+    amount = shared.add_mutually_exclusive_group()
+    amount.add_argument("-q", "--quiet", action="store_true", default=default, help="errors only")
+    amount.add_argument("-v", "--verbose", action="store_true", default=default, help="say more")
+    shared.add_argument(
+        "--debug", action="store_true", default=default, help="show tracebacks of errors"
+    )
+
+
+def _subparser(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    text: str,
+    handler: str | None,
+    aliases: Sequence[str] = (),
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(
+        name,
+        help=text,
+        description=f"{text[0].upper()}{text[1:]}.",
+        aliases=aliases,
+        allow_abbrev=False,
+    )
+    parser.set_defaults(handler=handler, parser=parser, command=name)
+    _add_shared(parser)
+    return parser
+
+
+def _add_vendor(commands: argparse._SubParsersAction[argparse.ArgumentParser], vendor: str) -> str:
+    text = _VENDOR_HELP.get(vendor, f"bills of {vendor}")
+    parser = _subparser(commands, vendor, text, None)
+    steps = parser.add_subparsers(metavar="COMMAND", title="commands")
+    for step in STEPS:
+        child = _subparser(steps, step.name, step.help, step.handler, step.aliases)
+        child.set_defaults(vendor=vendor)
+        _add_export_flags(child)
+        _add_step_flags(child, step)
+    return text
+
+
+def _add_export_flags(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("which export (flags over environment over config.toml)")
+    group.add_argument(
+        "--export", metavar="NAME", help="one of the configured exports; default all"
+    )
+    for key in EXPORT_FLAGS:
+        group.add_argument(
+            f"--{key.name.replace('_', '-')}",
+            dest=key.name,
+            choices=key.choices or None,
+            metavar=None if key.choices else ("YYYY-MM" if key.kind == "period" else "TEXT"),
+            help=key.help,
+        )
+
+
+def _add_step_flags(parser: argparse.ArgumentParser, step: Step) -> None:
+    if "force" in step.flags:
+        parser.add_argument("--force", action="store_true", help="load again what is unchanged")
+    if "dry_run" in step.flags:
+        parser.add_argument("--dry-run", action="store_true", help="show what would be loaded")
+    if "out" in step.flags:
+        parser.add_argument("--out", metavar="DIR", required=True, help="folder to write into")
+
+
+def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> str:
+    text = "realistic sample bills through the whole pipeline, in a minute"
+    parser = _subparser(commands, "demo", text, "demo:demo")
+    parser.add_argument(
+        "--rows", type=int, default=20_000, metavar="N", help="line items per period and payer"
+    )
+    parser.add_argument("--seed", type=int, default=1, metavar="N", help="same seed, same bills")
+    return text
+
+
+def _add_sample(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> str:
+    text = "write sample exports with the layout of the real ones"
+    parser = _subparser(commands, "sample", text, "demo:sample")
+    parser.add_argument("vendor", choices=VENDORS, help="whose layout")
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder used as bucket root")
+    parser.add_argument("--rows", type=int, default=10_000, metavar="N", help="line items a period")
+    parser.add_argument("--periods", type=int, default=3, metavar="N", help="billing periods")
+    parser.add_argument("--end-date", metavar="YYYY-MM", help="last period; default: this month")
+    parser.add_argument("--seed", type=int, default=1, metavar="N", help="same seed, same files")
+    parser.add_argument("--refresh", type=int, default=1, metavar="N", help="a later delivery")
+    parser.add_argument("--prefix", default="cur-reports", metavar="TEXT", help="key prefix")
+    parser.add_argument("--export-name", default="monthly-cur", metavar="TEXT", help="export name")
+    parser.add_argument("--cur-version", choices=("v1", "v2"), default="v1", help="form of export")
+    parser.add_argument("--export-format", choices=("csv", "parquet"), default="csv", help="form")
+    parser.add_argument(
+        "--compression", choices=("gzip", "zip", "none"), default="gzip", help="of CSV files"
+    )
+    parser.add_argument(
+        "--versioning", choices=("create_new", "overwrite"), default="create_new", help="at AWS"
+    )
+    parser.add_argument("--files", type=int, default=2, metavar="N", help="data files a delivery")
+    return text
+
+
+def _add_sql(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> str:
+    text = "ask the database; read-only"
+    parser = _subparser(commands, "sql", text, "look:sql")
+    parser.add_argument("statement", help="one SQL statement, or - to read it from stdin")
+    parser.add_argument(
+        "--format", choices=("table", "csv", "json", "parquet"), help="default: table"
+    )
+    parser.add_argument("--output", "-o", metavar="FILE", help="write to a file instead of stdout")
+    return text
+
+
+def _add_config(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> str:
+    text = "show every setting and where it comes from"
+    _subparser(commands, "config", text, "keep:config")
+    return text

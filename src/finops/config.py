@@ -1,0 +1,431 @@
+"""Configuration: flags over environment over ``config.toml`` over defaults, for every key.
+
+The keys are data (``PROJECT_KEYS``, ``EXPORT_KEYS``, ``WAREHOUSE_KEYS``); the command
+line, the environment and the docs check are made from the same lists.
+"""
+
+from __future__ import annotations
+
+import difflib
+import pkgutil
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from finops.columns import clean_column_name
+from finops.errors import ConfigError
+from finops.period import BillingPeriod
+
+DEFAULT_FILE = Path("config.toml")
+VENDORS = tuple(
+    sorted(found.name for found in pkgutil.iter_modules([str(Path(__file__).parent / "vendors")]))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One configuration key. ``kind`` is str, int, path, place or period."""
+
+    name: str
+    help: str
+    default: Any = ""
+    kind: str = "str"
+    choices: tuple[str, ...] = ()
+    short_environment: bool = True
+
+
+PROJECT_KEYS = (
+    Key("name", "name of the project", "open-finops"),
+    Key("data_dir", "folder of the database, state and staging", "./data", "path"),
+    Key("keep_deliveries", "deliveries per period that stay in staging", 2, "int"),
+)
+
+EXPORT_KEYS = (
+    Key("bucket", "bucket name, s3://BUCKET, or a folder that holds a copy of one", "", "place"),
+    Key("prefix", "what stands before the export's name in every key"),
+    Key("export_name", "name of the report or data export"),
+    Key("cur_version", "form of the export", "auto", choices=("auto", "v1", "v2", "focus")),
+    Key("export_format", "form of the data files", "auto", choices=("auto", "csv", "parquet")),
+    Key("table_strategy", "tables per period, or one", "separate", choices=("separate", "single")),
+    Key("start_date", "first billing period, YYYY-MM", "", "period"),
+    Key("end_date", "last billing period, YYYY-MM", "", "period"),
+    Key("dataset", "schema in the database; default: the vendor's own"),
+    Key("region", "region of the bucket", short_environment=False),
+    Key("profile", "profile of the cloud's own configuration", short_environment=False),
+    Key("endpoint", "URL of an S3-compatible service", short_environment=False),
+)
+
+WAREHOUSE_KEYS = (
+    Key("type", "kind of warehouse", choices=("bigquery",)),
+    Key("project_id", "project of the warehouse"),
+    Key("dataset", "dataset of the published tables", "billing"),
+    Key("table", "name of the published table", "aws_data"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One value and where it came from, for ``finops config``."""
+
+    section: str
+    key: str
+    value: Any
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """One configured feed at a vendor; ``start`` and ``end`` are inclusive."""
+
+    vendor: str
+    name: str
+    section: str
+    bucket: str = ""
+    prefix: str = ""
+    export_name: str = ""
+    cur_version: str = "auto"
+    export_format: str = "auto"
+    table_strategy: str = "separate"
+    start_date: BillingPeriod | None = None
+    end_date: BillingPeriod | None = None
+    dataset: str = ""
+    region: str = ""
+    profile: str = ""
+    endpoint: str = ""
+
+    def covers(self, period: BillingPeriod) -> bool:
+        """Tell whether the date filters let ``period`` through."""
+        after_start = self.start_date is None or self.start_date <= period
+        return after_start and (self.end_date is None or period <= self.end_date)
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything that was configured, resolved."""
+
+    file: Path | None
+    data_dir: Path
+    keep_deliveries: int
+    exports: tuple[Export, ...]
+    settings: tuple[Setting, ...]
+
+    def select_exports(self, vendor: str, name: str | None = None) -> list[Export]:
+        """Return the vendor's exports, or the one called ``name``."""
+        exports = [export for export in self.exports if export.vendor == vendor]
+        if name is None:
+            return exports
+        chosen = [export for export in exports if export.name == name]
+        if not chosen:
+            known = ", ".join(export.name for export in exports) or "none"
+            raise ConfigError(
+                f"no {vendor} export is called {name!r}", do=f"configured are: {known}"
+            )
+        return chosen
+
+
+@dataclass(slots=True)
+class _Sources:
+    """The layers a value may come from; the first that has it wins."""
+
+    file: Path | None
+    text: str
+    document: Mapping[str, Any]
+    environment: Mapping[str, str]
+    flags: Mapping[str, Any]
+    settings: list[Setting] = field(default_factory=list)
+
+    @property
+    def folder(self) -> Path:
+        """The folder that relative paths in the file, and defaults, start from."""
+        return self.file.parent if self.file else Path()
+
+    def where(self, section: str, key: str = "") -> str:
+        line = _line_of(self.text, section, key)
+        return f"{self.file}, line {line}" if line else f"{self.file}"
+
+    def table(self, section: str) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self.document
+        for part in section.split(".", 2):
+            inner = found.get(part, {})
+            if not isinstance(inner, Mapping):
+                raise ConfigError(
+                    f"{section} is not a section",
+                    where=self.where(section),
+                    do=f"write [{section}]",
+                )
+            found = inner
+        return found
+
+
+def load_config(
+    file: Path | None, environment: Mapping[str, str], flags: Mapping[str, Any]
+) -> Config:
+    """Read and check the whole configuration.
+
+    ``file`` is the one named by the user, or None for ``./config.toml`` if it is there.
+    ``flags`` holds what was given on the command line, by key name, and ``export`` for the
+    export that they are meant for.
+
+    Raises:
+        ConfigError: a file is missing, a key is unknown, a value has the wrong type.
+    """
+    sources = _read_sources(file, environment, flags)
+    _refuse_unknown(sources)
+    project = {key.name: _resolve(sources, "project", key) for key in PROJECT_KEYS}
+    exports = [export for vendor in VENDORS for export in _exports(sources, vendor)]
+    for name in sources.table("warehouse"):
+        for key in WAREHOUSE_KEYS:
+            _resolve(sources, f"warehouse.{name}", key)
+    _refuse_shared_datasets(exports)
+    if project["keep_deliveries"] < 1:
+        raise ConfigError(
+            "keep_deliveries is at least 1", where=sources.where("project", "keep_deliveries")
+        )
+    return Config(
+        file=sources.file,
+        data_dir=project["data_dir"],
+        keep_deliveries=project["keep_deliveries"],
+        exports=tuple(exports),
+        settings=tuple(sources.settings),
+    )
+
+
+def environment_names(section: str, key: Key) -> list[str]:
+    """Return the variables that set a key, the one that wins first."""
+    words = [clean_column_name(part).upper() for part in [*section.split(".", 2), key.name]]
+    names = ["_".join(["FINOPS", *words])]
+    if section == "project":
+        names.append(f"FINOPS_{key.name.upper()}")
+    if section in VENDORS and key.short_environment:
+        names.append("_".join(words))
+    return names
+
+
+def mask_secrets(text: str) -> str:
+    """Hide the password of a URL."""
+    parts = urlsplit(text) if "://" in text and "@" in text else None
+    if parts is None or parts.username is None:
+        return text
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"********@{host}"))
+
+
+def _read_sources(
+    file: Path | None, environment: Mapping[str, str], flags: Mapping[str, Any]
+) -> _Sources:
+    chosen = file or DEFAULT_FILE
+    try:
+        text = chosen.read_text("utf-8")
+    except FileNotFoundError as error:
+        if file is None:
+            return _Sources(None, "", {}, environment, flags)
+        raise ConfigError(
+            f"the configuration file {file} does not exist", do="check -c, or leave it out"
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{chosen} cannot be read: {error}") from error
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{chosen} is not valid TOML: {error}") from error
+    return _Sources(chosen, text, document, environment, flags)
+
+
+def _refuse_unknown(sources: _Sources) -> None:
+    _refuse_names(sources, "", sources.document, ["project", "warehouse", *VENDORS])
+    _refuse_names(sources, "project", sources.table("project"), [k.name for k in PROJECT_KEYS])
+    export_keys = [key.name for key in EXPORT_KEYS]
+    for vendor in VENDORS:
+        _refuse_names(sources, vendor, sources.table(vendor), [*export_keys, "exports"])
+        for name in sources.table(f"{vendor}.exports"):
+            section = f"{vendor}.exports.{name}"
+            _refuse_names(sources, section, sources.table(section), export_keys)
+    for name in sources.table("warehouse"):
+        section = f"warehouse.{name}"
+        _refuse_names(sources, section, sources.table(section), [k.name for k in WAREHOUSE_KEYS])
+
+
+def _refuse_names(
+    sources: _Sources, section: str, table: Mapping[str, Any], known: list[str]
+) -> None:
+    for name in table:
+        if name in known:
+            continue
+        near = difflib.get_close_matches(name, known, n=1)
+        raise ConfigError(
+            f"unknown key {name!r} in [{section}]" if section else f"unknown section [{name}]",
+            code="unknown-key",
+            where=sources.where(section, name) if section else sources.where(name),
+            do=f"did you mean {near[0]!r}?" if near else f"known are: {', '.join(known)}",
+        )
+
+
+def _exports(sources: _Sources, vendor: str) -> Iterator[Export]:
+    named = sources.table(f"{vendor}.exports")
+    _refuse_unaimed_flags(sources, vendor, named)
+    if not named or _names_an_export(sources, vendor):
+        yield _export(sources, vendor, "default")
+    for name in named:
+        if name == "default":
+            raise ConfigError(
+                f"the export 'default' is [{vendor}] itself",
+                where=sources.where(f"{vendor}.exports.default"),
+            )
+        yield _export(sources, vendor, name)
+
+
+def _names_an_export(sources: _Sources, vendor: str) -> bool:
+    """Tell whether ``[vendor]`` is an export of its own, not only defaults for others."""
+    place = [key for key in EXPORT_KEYS if key.name in ("prefix", "export_name")]
+    flagged = sources.flags.get("export") == "default"
+    return flagged or any(_lookup(sources, vendor, key) for key in place)
+
+
+def _refuse_unaimed_flags(sources: _Sources, vendor: str, named: Mapping[str, Any]) -> None:
+    """With several exports, a flag that names a place must say whose it is."""
+    given = [name for name in ("bucket", "prefix", "export_name") if sources.flags.get(name)]
+    if named and given and not sources.flags.get("export"):
+        flag = given[0].replace("_", "-")
+        raise ConfigError(
+            f"--{flag} with several configured exports could mean any of them",
+            do=f"add --export NAME: one of {', '.join(['default', *named])}",
+        )
+
+
+def _export(sources: _Sources, vendor: str, name: str) -> Export:
+    section = vendor if name == "default" else f"{vendor}.exports.{name}"
+    own_dataset = (
+        f"{vendor}_billing" if name == "default" else f"{vendor}_{clean_column_name(name)}"
+    )
+    values = {
+        key.name: _resolve(sources, section, key, own_dataset if key.name == "dataset" else None)
+        for key in EXPORT_KEYS
+    }
+    _check_dataset(values["dataset"], section, sources)
+    start, end = values["start_date"], values["end_date"]
+    if start and end and end < start:
+        raise ConfigError(
+            f"start_date {start} lies after end_date {end}", do="both months are included"
+        )
+    return Export(vendor=vendor, name=name, section=section, **values)
+
+
+def _check_dataset(dataset: str, section: str, sources: _Sources) -> None:
+    reserved = {"focus", "finops", "main", "temp", "information_schema", "pg_catalog"}
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,62}", dataset) or dataset in reserved:
+        raise ConfigError(
+            f"{dataset!r} cannot be the name of a dataset",
+            where=sources.where(section, "dataset"),
+            do="use lower case letters, digits and _, and none of the database's own names",
+        )
+
+
+def _refuse_shared_datasets(exports: list[Export]) -> None:
+    owners: dict[str, Export] = {}
+    for export in exports:
+        other = owners.setdefault(export.dataset, export)
+        if other is not export:
+            raise ConfigError(
+                f"the exports {other.name!r} and {export.name!r} share the dataset "
+                f"{export.dataset!r}",
+                do="set dataset in one of them: each export has tables of its own",
+            )
+
+
+def _resolve(sources: _Sources, section: str, key: Key, default: Any = None) -> Any:
+    value, source, base = _lookup(sources, section, key) or (
+        key.default if default is None else default,
+        "default",
+        sources.folder,
+    )
+    checked = _checked(value, key, source, base)
+    sources.settings.append(Setting(section, key.name, checked, source))
+    return checked
+
+
+def _lookup(sources: _Sources, section: str, key: Key) -> tuple[Any, str, Path] | None:
+    """Find a value, its source and the folder that relative paths in it start from."""
+    vendor, _, rest = section.partition(".exports.")
+    flagged = sources.flags.get(key.name)
+    aimed = sources.flags.get("export") in (None, rest or "default")
+    if flagged is not None and aimed and not section.startswith("warehouse"):
+        return flagged, f"flag --{key.name.replace('_', '-')}", Path()
+    for name in environment_names(section, key):
+        if sources.environment.get(name):
+            return sources.environment[name], f"environment {name}", Path()
+    table = sources.table(section)
+    if key.name in table:
+        return table[key.name], sources.where(section, key.name), sources.folder
+    if rest and key.name != "dataset":
+        return _lookup(sources, vendor, key)
+    return None
+
+
+def _checked(value: Any, key: Key, source: str, base: Path) -> Any:
+    if key.kind == "int":
+        return _integer(value, key, source)
+    if not isinstance(value, str):
+        raise _wrong_type(key, value, "text in quotes", source)
+    if key.choices and value and value not in key.choices:
+        near = difflib.get_close_matches(value, key.choices, n=1)
+        raise ConfigError(
+            f"{key.name} cannot be {value!r}",
+            where=source,
+            do=f"did you mean {near[0]!r}?" if near else f"use one of {', '.join(key.choices)}",
+        )
+    if key.kind == "path":
+        return base / Path(value).expanduser()
+    if key.kind == "place":
+        return _place(value, base)
+    if key.kind == "period":
+        return _period(value, key, source)
+    return value
+
+
+def _integer(value: Any, key: Key, source: str) -> int:
+    if isinstance(value, str) and re.fullmatch(r"\d+", value):
+        return int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise _wrong_type(key, value, "a whole number", source)
+    return value
+
+
+def _place(value: str, base: Path) -> str:
+    """Return a bucket as it stands, or a folder with a ``/`` in it."""
+    if "://" in value and not value.startswith("file://"):
+        return value.rstrip("/")
+    path = Path(value.removeprefix("file://")).expanduser()
+    if "/" not in value and value not in (".", ".."):
+        return value
+    folder = path if path.is_absolute() else base / path
+    return f"{folder}" if "/" in f"{folder}" else f"./{folder}"
+
+
+def _period(value: str, key: Key, source: str) -> BillingPeriod | None:
+    try:
+        return BillingPeriod.parse(value) if value else None
+    except ConfigError as error:
+        raise ConfigError(f"{key.name}: {error.what}", where=source, do=error.do) from error
+
+
+def _wrong_type(key: Key, value: Any, wanted: str, source: str) -> ConfigError:
+    return ConfigError(
+        f"{key.name} is {value!r}, which is not {wanted}", code="wrong-type", where=source
+    )
+
+
+def _line_of(text: str, section: str, key: str) -> int | None:
+    """Find the line of a key in TOML text (tomllib does not tell)."""
+    inside, header = section == "", re.compile(r"\s*\[+\s*(.+?)\s*\]+\s*(#.*)?$")
+    for number, line in enumerate(text.splitlines(), 1):
+        if match := header.match(line):
+            inside = match[1].replace('"', "").replace("'", "") == section
+            if inside and not key:
+                return number
+        elif inside and key and re.match(rf"\s*[\"']?{re.escape(key)}[\"']?\s*[=.]", line):
+            return number
+    return None

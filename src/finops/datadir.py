@@ -1,0 +1,85 @@
+"""The data folder: where everything lies, and the lock that lets one run work in it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from finops.delivery import Delivery
+from finops.errors import LocalError, TemporaryError
+
+
+@dataclass(frozen=True, slots=True)
+class DataDir:
+    """The paths below the data folder."""
+
+    root: Path
+
+    @property
+    def database(self) -> Path:
+        """The store that readers open; it is only ever replaced by rename.
+
+        Not ``finops.duckdb``: DuckDB names the catalog after the file, and ``finops.loads``
+        would then be ambiguous between the catalog and the schema ``finops``.
+        """
+        return self.root / "open_finops.duckdb"
+
+    @property
+    def next_database(self) -> Path:
+        """The clone that a run writes; nobody else opens it."""
+        return self.root / "open_finops.next.duckdb"
+
+    @property
+    def state(self) -> Path:
+        """The SQLite work queue."""
+        return self.root / "state.db"
+
+    @property
+    def temporary(self) -> Path:
+        """What a run unpacks or spills; emptied when a run begins."""
+        return self.root / "tmp"
+
+    def staging(self, delivery: Delivery) -> Path:
+        """Return the folder of one delivery's files; no part of it comes from a key."""
+        return (
+            self.staged_period(delivery) / f"{delivery.delivered_at:%Y%m%dT%H%M%S}-"
+            f"{delivery.fingerprint[:12]}"
+        )
+
+    def staged_period(self, delivery: Delivery) -> Path:
+        """Return the folder of all staged deliveries of one export and period."""
+        return self.root / "staging" / delivery.vendor / delivery.export / str(delivery.period)
+
+    @contextmanager
+    def locked(self, owner: str) -> Iterator[None]:
+        """Hold the folder for one run; the kernel frees it when the process ends.
+
+        Raises:
+            TemporaryError: another run works in it.
+        """
+        try:
+            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = (self.root / ".lock").open("a+", encoding="utf-8")
+        except OSError as error:
+            raise LocalError(f"the data folder {self.root} cannot be written: {error}") from error
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                lock.seek(0)
+                raise TemporaryError(
+                    f"another run works in {self.root}: {lock.read().strip() or 'unknown'}",
+                    code="locked",
+                    do="wait for it to end, then run again",
+                ) from error
+            lock.truncate(0)
+            lock.write(f"process {os.getpid()}, {owner}")
+            lock.flush()
+            shutil.rmtree(self.temporary, ignore_errors=True)
+            self.temporary.mkdir(mode=0o700)
+            yield

@@ -1,0 +1,111 @@
+"""A delivery: one refresh of one export for one billing period, as its manifest lists it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from finops.errors import FinopsError
+from finops.period import BillingPeriod
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """An object in storage. ``size`` in bytes; ``etag`` changes when the content does."""
+
+    key: str
+    size: int
+    etag: str
+    modified: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """One CSV or Parquet file of a delivery, as the listing showed it; ``size`` in bytes."""
+
+    key: str
+    size: int
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestColumn:
+    """A column that a manifest announces; ``type`` is the vendor's word, or empty."""
+
+    name: str
+    type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What a manifest says: which data files are the whole billing period.
+
+    ``shape`` is the vendor's name for the column set, for example ``v1``;
+    ``file_format`` is ``csv`` or ``parquet``, ``compression`` is ``none``, ``gzip`` or ``zip``.
+    """
+
+    vendor: str
+    export: str
+    period: BillingPeriod
+    delivery_id: str
+    manifest_key: str
+    manifest_etag: str
+    delivered_at: datetime
+    shape: str
+    file_format: str
+    compression: str
+    files: tuple[DataFile, ...]
+    columns: tuple[ManifestColumn, ...] = ()
+    notices: tuple[str, ...] = ()
+
+    @property
+    def bytes(self) -> int:
+        """Size of all data files together, as stored at the vendor."""
+        return sum(file.size for file in self.files)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over the delivery id and every key, size and ETag.
+
+        AWS overwrites files in place, so names alone do not tell deliveries apart.
+        """
+        parts = [self.vendor, self.export, str(self.period), self.delivery_id]
+        parts += sorted(f"{file.key}\0{file.size}\0{file.etag}" for file in self.files)
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+    def to_json(self) -> str:
+        """Write it down, for the state and beside its staged files."""
+        plain = asdict(self) | {
+            "period": str(self.period),
+            "delivered_at": self.delivered_at.isoformat(),
+        }
+        return json.dumps(plain)
+
+    @classmethod
+    def from_json(cls, text: str) -> Delivery:
+        """Read what ``to_json`` wrote."""
+        plain: Mapping[str, Any] = json.loads(text)
+        return cls(
+            **{
+                **plain,
+                "period": BillingPeriod.parse(plain["period"]),
+                "delivered_at": datetime.fromisoformat(plain["delivered_at"]),
+                "files": tuple(DataFile(**file) for file in plain["files"]),
+                "columns": tuple(ManifestColumn(**column) for column in plain["columns"]),
+                "notices": tuple(plain["notices"]),
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FailedDelivery:
+    """A billing period whose newest manifest cannot be read, and why."""
+
+    vendor: str
+    export: str
+    period: BillingPeriod
+    error: FinopsError

@@ -1,0 +1,126 @@
+"""One run: an invocation that works in the data folder, and what it says of each period."""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from finops.config import Config, Export
+from finops.datadir import DataDir
+from finops.delivery import Delivery, FailedDelivery
+from finops.errors import FinopsError, PartialFailure
+from finops.period import BillingPeriod
+from finops.state import State
+
+Advance = Callable[[int], None]
+Track = Callable[[str, int], AbstractContextManager[Advance]]
+
+
+class Outcome(StrEnum):
+    """What a step did with a billing period."""
+
+    DISCOVERED = "discovered"
+    EXTRACTED = "manifest extracted"
+    STAGED = "staged"
+    LOADED = "loaded"
+    EXPORTED = "exported"
+    UNCHANGED = "unchanged"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodResult:
+    """What a step did with one billing period of one export.
+
+    ``period`` is None where the whole export failed. ``bytes`` is the size at the vendor;
+    ``totals`` is billed cost per currency, once loaded.
+    """
+
+    export: str
+    period: BillingPeriod | None
+    outcome: Outcome
+    delivery_id: str = ""
+    files: int = 0
+    bytes: int = 0
+    rows: int | None = None
+    totals: dict[str, Decimal] = field(default_factory=dict)
+    error: FinopsError | None = None
+
+    @classmethod
+    def of(cls, delivery: Delivery, outcome: Outcome) -> PeriodResult:
+        """Say that a step reached ``outcome`` with a delivery."""
+        return cls(
+            delivery.export,
+            delivery.period,
+            outcome,
+            delivery.delivery_id,
+            len(delivery.files),
+            delivery.bytes,
+        )
+
+    @classmethod
+    def failed(cls, delivery: Delivery | FailedDelivery, error: FinopsError) -> PeriodResult:
+        """Say that a period failed; the others go on."""
+        delivery_id = delivery.delivery_id if isinstance(delivery, Delivery) else ""
+        return cls(delivery.export, delivery.period, Outcome.FAILED, delivery_id, error=error)
+
+
+def untracked(_description: str, _total: int) -> AbstractContextManager[Advance]:
+    """Show no progress."""
+    return nullcontext(lambda _amount: None)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What every step needs. ``notices`` collects what a user should know."""
+
+    run_id: str
+    config: Config
+    data: DataDir
+    state: State
+    track: Track = untracked
+    notices: list[str] = field(default_factory=list)
+
+    def notice(self, export: Export, period: BillingPeriod, text: str) -> None:
+        """Note something about a period that is no error."""
+        self.notices.append(f"{export.vendor}/{export.name} {period}: {text}")
+
+
+@contextmanager
+def start_run(config: Config, command: str, track: Track = untracked) -> Iterator[Run]:
+    """Lock the data folder, open the state and note that a run began, or what broke it."""
+    run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    data = DataDir(config.data_dir)
+    with data.locked(f"run {run_id}, {command}"):
+        state = State(data.state)
+        try:
+            state.start_run(run_id, command)
+            yield Run(run_id, config, data, state, track)
+        except BaseException as error:
+            code = error.exit_code if isinstance(error, FinopsError) else 1
+            state.finish_run(run_id, code, f"{error}" or type(error).__name__)
+            raise
+        finally:
+            state.close()
+
+
+def end_run(run: Run, results: Sequence[PeriodResult]) -> FinopsError | None:
+    """Note how a run ended and return the one error it ends with, if any.
+
+    Some periods failed while others went well: ``PartialFailure``. All that were tried
+    failed: the gravest of their errors, configuration before access before data.
+    """
+    errors = [result.error for result in results if result.error]
+    error = max(errors, key=lambda each: each.exit_code, default=None)
+    if error and len(errors) < len(results):
+        error = PartialFailure(f"{len(errors)} of {len(results)} billing periods failed")
+    counts = Counter(result.outcome for result in results)
+    outcome = ", ".join(f"{count} {name}" for name, count in counts.items()) or "nothing to do"
+    run.state.finish_run(run.run_id, error.exit_code if error else 0, outcome)
+    return error

@@ -1,0 +1,297 @@
+"""The state: a SQLite work queue of deliveries, their files, and the runs.
+
+The ledger in the store says what is loaded; this says what is in work. It may be
+deleted at any time: the next run finds everything again.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from importlib.resources import files
+from pathlib import Path
+
+from finops.delivery import Delivery
+from finops.errors import LocalError
+
+SCHEMA_VERSION = 1
+
+
+class DeliveryState(StrEnum):
+    """Where an attempt at a delivery stands."""
+
+    DISCOVERED = "discovered"
+    DOWNLOADING = "downloading"
+    STAGED = "staged"
+    LOADING = "loading"
+    LOADED = "loaded"
+    FAILED = "failed"
+
+
+MOVES: dict[DeliveryState, frozenset[DeliveryState]] = {
+    DeliveryState.DISCOVERED: frozenset((DeliveryState.DOWNLOADING, DeliveryState.FAILED)),
+    DeliveryState.DOWNLOADING: frozenset((DeliveryState.STAGED, DeliveryState.FAILED)),
+    DeliveryState.STAGED: frozenset((DeliveryState.LOADING, DeliveryState.FAILED)),
+    DeliveryState.LOADING: frozenset((DeliveryState.LOADED, DeliveryState.FAILED)),
+    DeliveryState.LOADED: frozenset(),
+    DeliveryState.FAILED: frozenset(),
+}
+
+OPEN = frozenset(state for state, moves in MOVES.items() if moves)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt at one delivery: a row of ``manifests``."""
+
+    id: int
+    state: DeliveryState
+    delivery: Delivery
+    path: Path | None
+    reason: str
+    run_id: str
+    updated_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class StagedFile:
+    """A data file that was downloaded and verified; ``sha256`` of the bytes as they lie."""
+
+    key: str
+    size: int
+    etag: str
+    path: Path
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """One invocation and its outcome."""
+
+    run_id: str
+    command: str
+    started_at: str
+    finished_at: str
+    exit_code: int | None
+    outcome: str
+
+
+class State:
+    """The open state database; every change is its own transaction.
+
+    Paths are kept relative to its folder, so that the data folder may be moved.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open or create the database at ``path``."""
+        self._root = path.parent
+        try:
+            self._db = sqlite3.connect(
+                path, timeout=30, isolation_level=None, check_same_thread=False
+            )
+            self._db.row_factory = sqlite3.Row
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._migrate(path)
+        except sqlite3.Error as error:
+            raise LocalError(
+                f"the state {path} cannot be opened: {error}",
+                code="state",
+                do=f"move {path.name} away and run again: it is made anew from the store",
+            ) from error
+
+    def close(self) -> None:
+        """Close the database."""
+        self._db.close()
+
+    def _migrate(self, path: Path) -> None:
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        if version > SCHEMA_VERSION:
+            raise LocalError(
+                f"the state {path} was written by a newer finops (schema {version})",
+                code="newer-schema",
+                do="update finops",
+            )
+        if version < SCHEMA_VERSION:
+            with self._transaction():
+                for statement in files("finops").joinpath("state.sql").read_text().split(";\n"):
+                    self._db.execute(statement)
+                self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    def discover(self, delivery: Delivery, run_id: str) -> Attempt:
+        """Return the open attempt at this very delivery, or begin one.
+
+        Open attempts at other deliveries of the same export and period are superseded.
+        """
+        for attempt in self.attempts(delivery.vendor, delivery.export, OPEN):
+            if attempt.delivery.period != delivery.period:
+                continue
+            if attempt.delivery.fingerprint == delivery.fingerprint:
+                return attempt
+            self.fail(attempt, "superseded")
+        with self._transaction():
+            row = self._db.execute(
+                "INSERT INTO manifests (vendor, export, manifest_id, billing_month, state,"
+                " fingerprint, delivery, run_id, discovered_at, updated_at)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
+                (
+                    delivery.vendor,
+                    delivery.export,
+                    delivery.delivery_id,
+                    str(delivery.period),
+                    DeliveryState.DISCOVERED,
+                    delivery.fingerprint,
+                    delivery.to_json(),
+                    run_id,
+                    _now(),
+                    _now(),
+                ),
+            ).fetchone()
+        return self.attempt(row["id"])
+
+    def attempt(self, attempt_id: int) -> Attempt:
+        """Return one attempt as it stands now."""
+        row = self._db.execute("SELECT * FROM manifests WHERE id = ?", (attempt_id,)).fetchone()
+        return self._attempt(row)
+
+    def attempts(
+        self,
+        vendor: str | None = None,
+        export: str | None = None,
+        states: frozenset[DeliveryState] | None = None,
+    ) -> list[Attempt]:
+        """Return attempts, newest billing period first, then newest attempt first."""
+        rows = self._db.execute(
+            "SELECT * FROM manifests WHERE vendor = coalesce(?, vendor)"
+            " AND export = coalesce(?, export) ORDER BY billing_month DESC, id DESC",
+            (vendor, export),
+        ).fetchall()
+        found = [self._attempt(row) for row in rows]
+        return [attempt for attempt in found if states is None or attempt.state in states]
+
+    def move(
+        self, attempt: Attempt, to: DeliveryState, *, reason: str = "", path: Path | None = None
+    ) -> Attempt:
+        """Move an attempt on; only the moves of ``MOVES`` are made.
+
+        Raises:
+            LocalError: the move is not allowed, or another process moved it meanwhile.
+        """
+        moved = 0
+        if to in MOVES[attempt.state]:
+            with self._transaction():
+                moved = self._db.execute(
+                    "UPDATE manifests SET state = ?, reason = ?, path = coalesce(?, path),"
+                    " updated_at = ? WHERE id = ? AND state = ?",
+                    (to, reason, path and self._relative(path), _now(), attempt.id, attempt.state),
+                ).rowcount
+        if not moved:
+            raise LocalError(
+                f"the delivery {attempt.delivery.delivery_id} of {attempt.delivery.period} "
+                f"cannot go from {attempt.state} to {to}",
+                code="state-move",
+                do="run the import again: it begins with what the store says",
+            )
+        return self.attempt(attempt.id)
+
+    def fail(self, attempt: Attempt, reason: str) -> Attempt:
+        """Move an open attempt to ``failed``."""
+        return self.move(attempt, DeliveryState.FAILED, reason=reason)
+
+    def set_path(self, attempt: Attempt, path: Path) -> Attempt:
+        """Note the staging folder of an attempt."""
+        with self._transaction():
+            self._db.execute(
+                "UPDATE manifests SET path = ? WHERE id = ?", (self._relative(path), attempt.id)
+            )
+        return self.attempt(attempt.id)
+
+    def add_staged_file(self, delivery: Delivery, file: StagedFile) -> None:
+        """Note a verified file; a later download of the same place replaces the note."""
+        with self._transaction():
+            self._db.execute(
+                "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    self._relative(file.path),
+                    delivery.vendor,
+                    delivery.export,
+                    file.key,
+                    file.size,
+                    file.etag,
+                    file.sha256,
+                    _now(),
+                ),
+            )
+
+    def staged_file(self, path: Path) -> StagedFile | None:
+        """Return the verified file that was noted at ``path``."""
+        row = self._db.execute(
+            "SELECT * FROM files WHERE path = ?", (self._relative(path),)
+        ).fetchone()
+        if row is None:
+            return None
+        return StagedFile(row["key"], row["size"], row["etag"], path, row["sha256"])
+
+    def forget_files(self, folder: Path) -> None:
+        """Forget the files of a staging folder that is removed."""
+        with self._transaction():
+            self._db.execute(
+                "DELETE FROM files WHERE substr(path, 1, length(?)) = ?",
+                (f"{self._relative(folder)}/",) * 2,
+            )
+
+    def start_run(self, run_id: str, command: str) -> None:
+        """Note that a run began; runs that never ended were killed."""
+        with self._transaction():
+            self._db.execute(
+                "INSERT INTO runs (run_id, command, started_at) VALUES (?, ?, ?)",
+                (run_id, command, _now()),
+            )
+
+    def finish_run(self, run_id: str, exit_code: int, outcome: str) -> None:
+        """Note how a run ended."""
+        with self._transaction():
+            self._db.execute(
+                "UPDATE runs SET finished_at = ?, exit_code = ?, outcome = ? WHERE run_id = ?",
+                (_now(), exit_code, outcome, run_id),
+            )
+
+    def runs(self, limit: int = 20) -> list[RunRecord]:
+        """Return the latest runs, newest first."""
+        rows = self._db.execute(
+            "SELECT run_id, command, started_at, coalesce(finished_at, '') AS finished_at,"
+            " exit_code, outcome FROM runs ORDER BY started_at DESC, rowid DESC LIMIT ?",
+            (limit,),
+        ).fetchall()
+        return [RunRecord(**row) for row in rows]
+
+    def _relative(self, path: Path) -> str:
+        return path.relative_to(self._root).as_posix()
+
+    def _attempt(self, row: sqlite3.Row) -> Attempt:
+        return Attempt(
+            id=row["id"],
+            state=DeliveryState(row["state"]),
+            delivery=Delivery.from_json(row["delivery"]),
+            path=self._root / row["path"] if row["path"] else None,
+            reason=row["reason"],
+            run_id=row["run_id"],
+            updated_at=row["updated_at"],
+        )
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,1 @@
+"""The steps: one file, one command, one function of the same name."""

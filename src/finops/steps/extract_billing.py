@@ -1,0 +1,150 @@
+"""``extract-billing``: download and verify the data files of queued deliveries."""
+
+from __future__ import annotations
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+from finops.config import Export
+from finops.delivery import DataFile, Delivery, StoredObject
+from finops.errors import BadDataError, TemporaryError
+from finops.integrity import verify_file
+from finops.run import Advance, Outcome, PeriodResult, Run
+from finops.state import Attempt, DeliveryState, StagedFile
+from finops.steps.attempts import open_attempts, settle
+from finops.steps.extract_manifests import extract_manifests
+from finops.steps.list_manifests import list_manifests
+from finops.storage import Storage, open_storage
+
+DELIVERY_NAME = "delivery.json"
+_PARALLEL = 4
+_RESTARTS = 3
+_ENDINGS = {("csv", "gzip"): ".csv.gz", ("csv", "zip"): ".csv.zip", ("csv", "none"): ".csv"}
+
+
+def extract_billing(run: Run, export: Export) -> list[PeriodResult]:
+    """Stage every queued delivery: all its files, complete and as the manifest lists them.
+
+    A delivery that changes meanwhile is begun again, at most three times.
+    """
+    queued = open_attempts(run, export, DeliveryState.DISCOVERED)
+    if not queued:
+        return []
+    storage = open_storage(export)
+    return [_stage(run, export, storage, attempt, _RESTARTS) for attempt in queued]
+
+
+def staged_path(folder: Path, position: int, delivery: Delivery) -> Path:
+    """Return where a delivery's file lies; the name is made, never taken from the key."""
+    file = delivery.files[position]
+    ending = _ENDINGS.get((delivery.file_format, delivery.compression), ".parquet")
+    version = hashlib.sha256(f"{file.key}\0{file.etag}".encode()).hexdigest()[:8]
+    return folder / f"{position + 1:04}-{version}{ending}"
+
+
+def _stage(
+    run: Run, export: Export, storage: Storage, attempt: Attempt, restarts: int
+) -> PeriodResult:
+    result = settle(run, attempt, partial(_download, run, storage))
+    changed = result.error and result.error.code == "source-changed"
+    if not changed or not restarts:
+        return result
+    again = _rediscover(run, export, attempt)
+    return _stage(run, export, storage, again, restarts - 1) if again else result
+
+
+def _rediscover(run: Run, export: Export, attempt: Attempt) -> Attempt | None:
+    """Begin again with what the bucket holds now of the same period."""
+    period = attempt.delivery.period
+    for found in list_manifests(export):
+        if found.period == period and isinstance(found, Delivery):
+            run.state.discover(found, run.run_id)
+    extract_manifests(run, export)
+    queued = open_attempts(run, export, DeliveryState.DISCOVERED)
+    return next((each for each in queued if each.delivery.period == period), None)
+
+
+def _download(run: Run, storage: Storage, attempt: Attempt) -> PeriodResult:
+    delivery = attempt.delivery
+    folder = run.data.staging(delivery)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    attempt = run.state.move(attempt, DeliveryState.DOWNLOADING, path=folder)
+    with run.track(f"{delivery.period} download", delivery.bytes) as advance:
+        _download_files(run, storage, delivery, folder, advance)
+    _check_unchanged(storage, delivery)
+    (folder / DELIVERY_NAME).write_text(delivery.to_json(), "utf-8")
+    run.state.move(attempt, DeliveryState.STAGED)
+    return PeriodResult.of(delivery, Outcome.STAGED)
+
+
+def _download_files(
+    run: Run, storage: Storage, delivery: Delivery, folder: Path, advance: Advance
+) -> None:
+    """Download in parallel; note each verified file at once, so that none is fetched twice."""
+    missing = []
+    for position, file in enumerate(delivery.files):
+        path = staged_path(folder, position, delivery)
+        if _is_staged(run, file, path):
+            advance(file.size)
+        else:
+            missing.append((file, path))
+
+    def fetch(wanted: tuple[DataFile, Path]) -> StagedFile:
+        return _download_file(storage, delivery, *wanted, advance)
+
+    with ThreadPoolExecutor(_PARALLEL) as workers:
+        for staged in workers.map(fetch, missing):
+            run.state.add_staged_file(delivery, staged)
+
+
+def _is_staged(run: Run, file: DataFile, path: Path) -> bool:
+    noted = run.state.staged_file(path)
+    return (
+        noted is not None
+        and (noted.key, noted.size, noted.etag) == (file.key, file.size, file.etag)
+        and path.exists()
+        and path.stat().st_size == file.size
+    )
+
+
+def _download_file(
+    storage: Storage, delivery: Delivery, file: DataFile, path: Path, advance: Advance
+) -> StagedFile:
+    """Fetch one file to a temporary name, verify it, and only then give it its own."""
+    part = path.with_name(path.name + ".part")
+    if part.exists():
+        advance(part.stat().st_size)
+    listed = StoredObject(file.key, file.size, file.etag, delivery.delivered_at)
+    storage.download(listed, part, advance)
+    try:
+        if part.stat().st_size != file.size:
+            raise BadDataError(
+                f"{part.stat().st_size:,} bytes came, {file.size:,} were listed",
+                code="damaged-file",
+                where=f"{storage.url}/{file.key}",
+                do="run again: it is downloaded anew",
+            )
+        sha256 = verify_file(
+            part, f"{storage.url}/{file.key}", delivery.file_format, delivery.compression
+        )
+    except BadDataError:
+        part.unlink()
+        raise
+    part.replace(path)
+    return StagedFile(file.key, file.size, file.etag, path, sha256)
+
+
+def _check_unchanged(storage: Storage, delivery: Delivery) -> None:
+    """Compare manifest and files with the bucket once more, after the last byte came."""
+    expected = {delivery.manifest_key: delivery.manifest_etag}
+    expected |= {file.key: file.etag for file in delivery.files}
+    for key, etag in expected.items():
+        if storage.head_object(key).etag != etag:
+            raise TemporaryError(
+                "the delivery changed while it was downloaded",
+                code="source-changed",
+                where=f"{storage.url}/{key}",
+                do="run again: the newer delivery is taken",
+            )

@@ -1,0 +1,41 @@
+"""``extract-manifests``: copy the manifests of queued deliveries to staging."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from finops.config import Export
+from finops.errors import TemporaryError
+from finops.run import Outcome, PeriodResult, Run
+from finops.state import Attempt, DeliveryState
+from finops.steps.attempts import open_attempts, settle
+from finops.storage import Storage, open_storage
+
+MANIFEST_NAME = "manifest.json"
+_LIMIT = 50 << 20
+
+
+def extract_manifests(run: Run, export: Export) -> list[PeriodResult]:
+    """Put every queued delivery's manifest, as the vendor wrote it, into its staging folder."""
+    queued = open_attempts(run, export, DeliveryState.DISCOVERED)
+    if not queued:
+        return []
+    storage = open_storage(export)
+    return [settle(run, attempt, partial(_extract, run, storage)) for attempt in queued]
+
+
+def _extract(run: Run, storage: Storage, attempt: Attempt) -> PeriodResult:
+    delivery = attempt.delivery
+    body, stored = storage.read_object(delivery.manifest_key, _LIMIT)
+    if stored.etag != delivery.manifest_etag:
+        raise TemporaryError(
+            "the manifest changed since it was discovered",
+            code="source-changed",
+            where=f"{storage.url}/{delivery.manifest_key}",
+            do="run discover-manifests again",
+        )
+    folder = run.data.staging(delivery)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (folder / MANIFEST_NAME).write_bytes(body)
+    run.state.set_path(attempt, folder)
+    return PeriodResult.of(delivery, Outcome.EXTRACTED)

@@ -1,0 +1,197 @@
+"""A dataset: one export's schema in the store, its tables and its view ``billing``.
+
+The strategies differ here alone: ``separate`` keeps a table per billing period, ``single``
+one table for all. ``billing`` is the same in both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from finops.columns import LOAD_COLUMN, PERIOD_COLUMN, ColumnType, StoredColumn
+from finops.config import Export
+from finops.errors import ConfigError
+from finops.money import money_expression
+from finops.period import BillingPeriod
+from finops.store.ledger import current_loads
+from finops.store.registry import read_registry
+from finops.store.sql import Connection, identifier, query
+
+VIEW = "billing"
+STAGE = "_finops_stage"
+_SINGLE = "billing_data"
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """The dataset of ``export`` in an open store."""
+
+    db: Connection
+    export: Export
+
+    def table(self, name: str) -> str:
+        """Return a table of this dataset as SQL names it."""
+        return identifier(self.export.dataset, name)
+
+    def registry(self) -> dict[str, StoredColumn]:
+        """Return the columns by original name, in the order that ``billing`` shows."""
+        return read_registry(self.db, self.export.dataset)
+
+    def set_up(self, shape: str) -> None:
+        """Create the dataset, or see that it holds this very export in this shape.
+
+        Raises:
+            ConfigError: it holds another export's bills, or another shape.
+        """
+        export = self.export
+        query(self.db, f"CREATE SCHEMA IF NOT EXISTS {identifier(export.dataset)}")
+        found = query(
+            self.db,
+            "SELECT vendor, export, shape FROM finops.exports WHERE dataset = ?",
+            [export.dataset],
+        )
+        wanted = (export.vendor, export.name, shape)
+        if not found:
+            query(
+                self.db,
+                "INSERT INTO finops.exports VALUES (?, ?, ?, ?, ?)",
+                [export.dataset, *wanted, export.table_strategy],
+            )
+        elif found[0] != wanted:
+            raise ConfigError(
+                f"the dataset {export.dataset} holds {_named(*found[0])}; "
+                f"this delivery is {_named(*wanted)}",
+                code="other-shape",
+                do=f"give it a dataset of its own: set dataset in [{export.section}]",
+            )
+
+    def strategy(self) -> str | None:
+        """Return the strategy that the tables have now; None for a dataset yet to come."""
+        found = query(
+            self.db,
+            "SELECT table_strategy FROM finops.exports WHERE dataset = ?",
+            [self.export.dataset],
+        )
+        return found[0][0] if found else None
+
+    def switch_strategy(self) -> bool:
+        """Move all periods into the tables that the export's strategy wants."""
+        if self.strategy() in (None, self.export.table_strategy):
+            return False
+        to_single = self.export.table_strategy == "single"
+        for period in current_loads(self.db, self.export.dataset):
+            old = table_of(period) if to_single else _SINGLE
+            query(
+                self.db,
+                f"CREATE TABLE {self.table(STAGE)} AS SELECT * FROM ({self._registered(old)})"
+                f" WHERE {PERIOD_COLUMN} = ?",
+                [str(period)],
+            )
+            if to_single:
+                query(self.db, f"DROP TABLE {self.table(old)}")
+            self.swap_in(period)
+        if not to_single:
+            query(self.db, f"DROP TABLE IF EXISTS {self.table(_SINGLE)}")
+        query(
+            self.db,
+            "UPDATE finops.exports SET table_strategy = ? WHERE dataset = ?",
+            [self.export.table_strategy, self.export.dataset],
+        )
+        self.create_view()
+        return True
+
+    def swap_in(self, period: BillingPeriod) -> None:
+        """Make the rows of the stage the only ones of their period."""
+        if self.export.table_strategy == "separate":
+            query(self.db, f"DROP TABLE IF EXISTS {self.table(table_of(period))}")
+            query(
+                self.db,
+                f"ALTER TABLE {self.table(STAGE)} RENAME TO {identifier(table_of(period))}",
+            )
+            return
+        self._grow_single_table()
+        single = self.table(_SINGLE)
+        query(self.db, f"DELETE FROM {single} WHERE {PERIOD_COLUMN} = ?", [str(period)])
+        query(self.db, f"INSERT INTO {single} BY NAME SELECT * FROM {self.table(STAGE)}")
+        query(self.db, f"DROP TABLE {self.table(STAGE)}")
+
+    def create_view(self) -> None:
+        """Make ``billing``: all periods, every registered column in its registered type.
+
+        Every column is spelled out: a union that infers types would narrow decimals.
+        """
+        selects = [self._registered(table) for table in self._tables_in_use()]
+        query(
+            self.db,
+            f"CREATE OR REPLACE VIEW {self.table(VIEW)} AS " + "\nUNION ALL\n".join(selects),
+        )
+
+    def _grow_single_table(self) -> None:
+        single = self.table(_SINGLE)
+        query(
+            self.db,
+            f"CREATE TABLE IF NOT EXISTS {single} ({PERIOD_COLUMN} VARCHAR, {LOAD_COLUMN} VARCHAR)",
+        )
+        present = self._column_types(_SINGLE)
+        for column in self.registry().values():
+            name = identifier(column.name)
+            if column.name not in present:
+                query(self.db, f"ALTER TABLE {single} ADD COLUMN {name} {column.type}")
+            elif present[column.name] != column.type:
+                widened = _widened(name, present[column.name], column.type)
+                query(
+                    self.db,
+                    f"ALTER TABLE {single} ALTER {name} TYPE {column.type} USING {widened}",
+                )
+
+    def _registered(self, table: str) -> str:
+        """Return SQL that reads a table as ``billing`` shows it."""
+        present = self._column_types(table)
+        cells = [
+            f"{_widened(identifier(name), present.get(name), column.type)} AS {identifier(name)}"
+            for column in self.registry().values()
+            for name in (column.name,)
+        ]
+        return f"SELECT {', '.join([PERIOD_COLUMN, *cells, LOAD_COLUMN])} FROM {self.table(table)}"
+
+    def _column_types(self, table: str) -> dict[str, str]:
+        return dict(
+            query(
+                self.db,
+                "SELECT column_name, data_type FROM duckdb_columns()"
+                " WHERE schema_name = ? AND table_name = ?",
+                [self.export.dataset, table],
+            )
+        )
+
+    def _tables_in_use(self) -> list[str]:
+        """Return the tables that hold current loads, oldest first, as far as they are there."""
+        wanted: Iterable[str] = map(table_of, current_loads(self.db, self.export.dataset))
+        if self.export.table_strategy == "single":
+            wanted = (_SINGLE,)
+        present = query(
+            self.db,
+            "SELECT table_name FROM duckdb_tables() WHERE schema_name = ?",
+            [self.export.dataset],
+        )
+        return sorted(set(wanted) & {name for (name,) in present})
+
+
+def table_of(period: BillingPeriod) -> str:
+    """Return the name of a period's table in the strategy ``separate``."""
+    return f"billing_{period.year:04}_{period.month:02}"
+
+
+def _widened(name: str, present: str | None, wanted: ColumnType) -> str:
+    if present == wanted:
+        return name
+    if present is None:
+        return f"CAST(NULL AS {wanted})"
+    if wanted == ColumnType.MONEY:
+        return money_expression(name, present)
+    return f"CAST({name} AS {wanted})"
+
+
+def _named(vendor: str, export: str, shape: str) -> str:
+    return f"the {vendor} export {export!r} in the shape {shape}"

@@ -1,0 +1,272 @@
+"""Reading data files: headers by name, one strict dialect, every cell to its stored type.
+
+Nothing is sniffed: DuckDB's CSV sniffer may skip rows or change the delimiter without a
+word, and explicit columns bind by position, so the names come from the file's own header.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, cast
+
+import duckdb
+
+from finops.columns import ColumnType, FileColumn, SourceColumn
+from finops.errors import BadDataError
+from finops.integrity import open_zip_entry
+from finops.money import money_expression, rounded_expression
+from finops.store.sql import Connection, identifier, query
+
+ROUNDED_COLUMN = "_finops_rounded"
+
+_FIELD_LIMIT = 16 << 20
+_CSV = (
+    "read_csv(?, columns = ?, auto_detect = false, header = true, delim = ',', quote = '\"',"
+    f" escape = '\"', strict_mode = true, max_line_size = {_FIELD_LIMIT}, compression = ?)"
+)
+_PARQUET = "read_parquet(?, union_by_name = false, hive_partitioning = false)"
+_BOMS = (b"\xff\xfe", b"\xfe\xff")
+
+
+@dataclass(frozen=True, slots=True)
+class DataFileSource:
+    """A staged data file, readable by DuckDB, and the key it came from."""
+
+    path: Path
+    key: str
+    file_format: str
+    compression: str
+
+
+@contextmanager
+def readable(
+    path: Path, key: str, file_format: str, compression: str, scratch: Path
+) -> Iterator[DataFileSource]:
+    """Yield a file that DuckDB can read: a zip is unpacked into ``scratch`` meanwhile."""
+    if compression != "zip":
+        yield DataFileSource(path, key, file_format, compression)
+        return
+    unpacked = scratch / f"{path.name}.csv"
+    try:
+        with open_zip_entry(path, key) as source, unpacked.open("wb") as target:
+            shutil.copyfileobj(source, target, 1 << 20)
+        yield DataFileSource(unpacked, key, file_format, "none")
+    finally:
+        unpacked.unlink(missing_ok=True)
+
+
+def read_columns(db: Connection, source: DataFileSource) -> tuple[FileColumn, ...]:
+    """Return the columns of a data file as its header or footer spells them.
+
+    Raises:
+        BadDataError: there is no header, it is not UTF-8, or a name is empty or there twice.
+    """
+    try:
+        if source.file_format == "csv":
+            columns = tuple(FileColumn(name) for name in _read_header(source))
+        else:
+            described = query(db, f"DESCRIBE SELECT * FROM {_PARQUET}", [[str(source.path)]])
+            columns = tuple(FileColumn(row[0], row[1]) for row in described)
+    except (duckdb.Error, OSError, EOFError, ValueError, csv.Error) as error:
+        raise _unreadable(source, error) from error
+    _check_names([column.name for column in columns], source)
+    return columns
+
+
+def select_rows(
+    sources: Sequence[DataFileSource], columns: Sequence[SourceColumn], names: Sequence[str]
+) -> tuple[str, list[object]]:
+    """Return SQL, with its values, that reads files with the same header.
+
+    Every column has its stored type and the name from ``names``; ``ROUNDED_COLUMN`` is
+    the number of money cells in the row that lose digits beyond the 24th decimal.
+    """
+    references = _references(sources[0], columns)
+    cells = [
+        f"{_stored(reference, column)} AS {identifier(name)}"
+        for reference, column, name in zip(references, columns, names, strict=True)
+    ]
+    rounded = [
+        f"coalesce(CAST({rounded_expression(reference, column.file_column.physical)} AS INT), 0)"
+        for reference, column in zip(references, columns, strict=True)
+        if column.type == ColumnType.MONEY
+    ]
+    cells.append(f"{' + '.join(rounded) or '0'} AS {ROUNDED_COLUMN}")
+    reader, values = _reader(sources, columns)
+    return f"SELECT {', '.join(cells)} FROM {reader}", values
+
+
+def explain_failure(
+    db: Connection,
+    sources: Sequence[DataFileSource],
+    columns: Sequence[SourceColumn],
+    error: duckdb.Error,
+) -> BadDataError:
+    """Find the file, line and cell that a failed read stopped at."""
+    for source in sources:
+        try:
+            bad = _find_bad_cell(db, source, columns)
+        except duckdb.Error as found:
+            return _unreadable(source, found)
+        if bad:
+            return bad
+    return _unreadable(sources[0], error)
+
+
+def _reader(
+    sources: Sequence[DataFileSource], columns: Sequence[SourceColumn]
+) -> tuple[str, list[object]]:
+    paths = [str(source.path) for source in sources]
+    if sources[0].file_format == "parquet":
+        return _PARQUET, [paths]
+    types = dict.fromkeys(_references(sources[0], columns), "VARCHAR")
+    return _CSV, [paths, types, sources[0].compression]
+
+
+def _references(source: DataFileSource, columns: Sequence[SourceColumn]) -> list[str]:
+    """Return how SQL names the file's columns; CSV headers may differ in case alone."""
+    if source.file_format == "parquet":
+        return [identifier(column.file_column.name) for column in columns]
+    return [f"c{position}" for position in range(len(columns))]
+
+
+def _stored(reference: str, column: SourceColumn) -> str:
+    """Return SQL that turns a cell into its stored type; an empty cell becomes NULL."""
+    physical = column.file_column.physical
+    text = f"nullif({reference}, '')" if physical == "VARCHAR" else reference
+    match column.type:
+        case ColumnType.MONEY:
+            return money_expression(reference, physical)
+        case ColumnType.TIMESTAMP:
+            return f"CAST(CAST({text} AS TIMESTAMPTZ) AS TIMESTAMP)"
+        case ColumnType.TEXT if physical.startswith(("STRUCT", "MAP")) or physical.endswith("]"):
+            return f"CAST(to_json({reference}) AS VARCHAR)"
+        case ColumnType.TEXT_MAP | ColumnType.MONEY_MAP:
+            return _stored_map(text, column)
+    return f"CAST({text} AS {column.type})"
+
+
+def _stored_map(text: str, column: SourceColumn) -> str:
+    if column.file_column.physical == "VARCHAR":
+        return f"CAST(CAST({text} AS JSON) AS {column.type})"
+    if column.type == ColumnType.TEXT_MAP:
+        return f"CAST({text} AS {column.type})"
+    return (
+        f"map_from_entries(list_transform(map_entries({text}), lambda e: "
+        "{'k': e.key, 'v': " + money_expression("e.value", _value_type(column)) + "}))"
+    )
+
+
+def _value_type(column: SourceColumn) -> str:
+    return column.file_column.physical.removeprefix("MAP(VARCHAR, ").removesuffix(")")
+
+
+def _read_header(source: DataFileSource) -> list[str]:
+    with _open(source) as raw:
+        if raw.read(2) in _BOMS:
+            raise ValueError("it is UTF-16; CUR files are UTF-8")
+        raw.seek(0)
+        lines = _text(raw)
+        csv.field_size_limit(_FIELD_LIMIT)
+        header = next(csv.reader(lines, strict=True), None)
+    if not header:
+        raise ValueError("there is no header")
+    return header
+
+
+def _open(source: DataFileSource) -> IO[bytes]:
+    if source.compression == "gzip":
+        return cast("IO[bytes]", gzip.open(source.path))
+    return source.path.open("rb")
+
+
+def _text(raw: IO[bytes]) -> io.TextIOWrapper:
+    return io.TextIOWrapper(raw, encoding="utf-8-sig", newline="")
+
+
+def _check_names(names: Sequence[str], source: DataFileSource) -> None:
+    seen: set[str] = set()
+    for position, name in enumerate(names, 1):
+        if not name.strip() or name in seen or "\0" in name:
+            what = f"is called {name!r} again" if name in seen else f"has no usable name ({name!r})"
+            raise BadDataError(
+                f"column {position} {what}", code="bad-header", where=f"{source.key}, line 1"
+            )
+        seen.add(name)
+
+
+def _find_bad_cell(
+    db: Connection, source: DataFileSource, columns: Sequence[SourceColumn]
+) -> BadDataError | None:
+    """Ask for one cell per column that its type refuses; then look up its line."""
+    references = _references(source, columns)
+    cells = [
+        f"any_value(CAST({reference} AS VARCHAR)) FILTER ("
+        f"nullif(CAST({reference} AS VARCHAR), '') IS NOT NULL"
+        f" AND TRY({_stored(reference, column)}) IS NULL)"
+        for reference, column in zip(references, columns, strict=True)
+    ]
+    reader, values = _reader([source], columns)
+    (row,) = query(db, f"SELECT {', '.join(cells)} FROM {reader}", values)
+    for position, cell in enumerate(row):
+        if cell is None:
+            continue
+        column = columns[position]
+        if source.file_format == "csv":
+            place = f"line {_line_of_cell(source, position, cell)}"
+        else:
+            place = f"row {_row_of_cell(db, source, references[position], cell)}"
+        return BadDataError(
+            f"{cell[:80]!r} in the column {column.file_column.name} is not {column.type}",
+            code="bad-cell",
+            where=f"{source.key}, {place}",
+            do="wait for the next delivery, or ask the vendor; nothing was guessed",
+        )
+    return None
+
+
+def _row_of_cell(db: Connection, source: DataFileSource, reference: str, cell: str) -> int:
+    ((number,),) = query(
+        db,
+        "SELECT min(file_row_number) FROM read_parquet(?, file_row_number = true)"
+        f" WHERE CAST({reference} AS VARCHAR) = ?",
+        [[str(source.path)], cell],
+    )
+    return int(number) + 1
+
+
+def _line_of_cell(source: DataFileSource, position: int, cell: str) -> int:
+    with _open(source) as raw:
+        rows = csv.reader(_text(raw))
+        before = 0
+        for row in rows:
+            if position < len(row) and row[position] == cell:
+                return before + 1
+            before = rows.line_num
+    return 0
+
+
+def _unreadable(source: DataFileSource, error: Exception) -> BadDataError:
+    """Translate what DuckDB or a codec says about a file."""
+    text = str(error)
+    line = re.search(r"Line: (\d+)", text)
+    counts = re.search(r"Expected Number of Columns: (\d+) Found: (\d+)", text)
+    if counts:
+        what = f"the row has {counts[2]} cells, the header has {counts[1]}"
+    else:
+        reasons = [each for each in text.splitlines() if each and "Line" not in each]
+        what = f"the file cannot be read: {(reasons or [text])[0].strip()[:200]}"
+    return BadDataError(
+        what,
+        code="bad-file",
+        where=f"{source.key}, line {line[1]}" if line else source.key,
+        do="wait for the next delivery, or ask the vendor; nothing was guessed",
+    )

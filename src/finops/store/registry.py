@@ -1,0 +1,60 @@
+"""The column registry: the names and types that a dataset's columns were given, for ever."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from finops.columns import ColumnType, SourceColumn, StoredColumn, assign_names, widen
+from finops.store.sql import Connection, query
+
+
+def read_registry(db: Connection, dataset: str) -> dict[str, StoredColumn]:
+    """Return a dataset's columns by original name, in the order that ``billing`` shows.
+
+    The vendor's contract comes first, then other columns by name, so the order in
+    which deliveries came decides nothing.
+    """
+    rows = query(
+        db,
+        "SELECT original, name, type FROM finops.column_registry WHERE dataset = ?"
+        " ORDER BY position NULLS LAST, name",
+        [dataset],
+    )
+    return {row[0]: StoredColumn(row[0], row[1], ColumnType(row[2])) for row in rows}
+
+
+def register_columns(
+    db: Connection, dataset: str, columns: Iterable[SourceColumn], load_id: str
+) -> dict[str, StoredColumn]:
+    """Add new columns, widen types, and return the whole registry of the dataset."""
+    known = read_registry(db, dataset)
+    columns = list(columns)
+    names = assign_names(
+        [column.original for column in columns],
+        {original: stored.name for original, stored in known.items()},
+    )
+    types = {original: stored.type for original, stored in known.items()}
+    for column in columns:
+        types[column.original] = widen(types.get(column.original, column.type), column.type)
+    positions = {column.original: column.position for column in columns}
+    for original in names.keys() - known.keys():
+        query(
+            db,
+            "INSERT INTO finops.column_registry VALUES (?, ?, ?, ?, ?, ?)",
+            [
+                dataset,
+                original,
+                names[original],
+                types[original],
+                positions[original],
+                load_id,
+            ],
+        )
+    for original, stored in known.items():
+        if types[original] != stored.type:
+            query(
+                db,
+                "UPDATE finops.column_registry SET type = ? WHERE dataset = ? AND original = ?",
+                [types[original], dataset, original],
+            )
+    return read_registry(db, dataset)

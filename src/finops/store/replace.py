@@ -1,0 +1,202 @@
+"""Replacing one billing period: everything it touches changes in one transaction.
+
+Data, registry, ledger and the view ``billing`` are committed together, in the clone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from types import ModuleType
+
+import duckdb
+
+from finops.columns import LOAD_COLUMN, PERIOD_COLUMN, SourceColumn, StoredColumn
+from finops.delivery import Delivery
+from finops.store.dataset import STAGE, Dataset
+from finops.store.ledger import Load, LoadedFile, record_load
+from finops.store.readers import (
+    ROUNDED_COLUMN,
+    DataFileSource,
+    explain_failure,
+    read_columns,
+    readable,
+    select_rows,
+)
+from finops.store.registry import register_columns
+from finops.store.sql import Connection, identifier, query
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A delivery on disk: where each of its files lies; ``scratch`` is for unpacking."""
+
+    delivery: Delivery
+    files: tuple[tuple[Path, LoadedFile], ...]
+    scratch: Path
+
+
+@dataclass(slots=True)
+class _Group:
+    """Data files with the same header; they are read together."""
+
+    columns: list[SourceColumn]
+    sources: list[DataFileSource] = field(default_factory=list)
+
+
+class _UnreadableError(Exception):
+    """A read that failed. It is explained after the rollback, when the database answers again."""
+
+    def __init__(self, group: _Group, cause: duckdb.Error) -> None:
+        super().__init__(str(cause))
+        self.group = group
+        self.cause = cause
+
+
+def replace_period(
+    dataset: Dataset, vendor: ModuleType, staged: Staged, load_id: str
+) -> tuple[Load, list[str]]:
+    """Make the staged delivery the only content of its billing period.
+
+    All or nothing: on any error the database is as it was. Returns the ledger's new row
+    and notices. Rows: one per line item. Costs: ``DECIMAL(38,24)`` in billing currency.
+
+    Raises:
+        BadDataError: a file, row or cell is not what it should be; the period is kept.
+        ConfigError: the dataset holds another export or shape.
+    """
+    form = (staged.delivery.file_format, staged.delivery.compression)
+    with ExitStack() as stack:
+        sources = [
+            stack.enter_context(readable(path, file.key, *form, staged.scratch))
+            for path, file in staged.files
+        ]
+        try:
+            with transaction(dataset.db):
+                return _replace(dataset, vendor, staged, sources, load_id)
+        except _UnreadableError as error:
+            group = error.group
+            raise explain_failure(dataset.db, group.sources, group.columns, error.cause) from error
+
+
+@contextmanager
+def transaction(db: Connection) -> Iterator[None]:
+    """Commit what happens inside as one, or nothing of it."""
+    query(db, "BEGIN")
+    try:
+        yield
+    except BaseException:
+        query(db, "ROLLBACK")
+        raise
+    query(db, "COMMIT")
+
+
+def _replace(
+    dataset: Dataset,
+    vendor: ModuleType,
+    staged: Staged,
+    sources: Sequence[DataFileSource],
+    load_id: str,
+) -> tuple[Load, list[str]]:
+    delivery = staged.delivery
+    dataset.set_up(delivery.shape)
+    groups, notices = _group_by_header(dataset, vendor, delivery, sources)
+    columns = [column for group in groups for column in group.columns]
+    registry = register_columns(dataset.db, dataset.export.dataset, columns, load_id)
+    originals = {column.original for column in columns}
+    stored = {name: column for name, column in registry.items() if name in originals}
+    _create_stage(dataset, stored)
+    for group in groups:
+        _read_into_stage(dataset, group, stored, (str(delivery.period), load_id))
+    load = _measure(dataset, vendor, staged, stored, load_id)
+    dataset.swap_in(delivery.period)
+    record_load(dataset.db, load)
+    dataset.create_view()
+    return load, notices
+
+
+def _group_by_header(
+    dataset: Dataset, vendor: ModuleType, delivery: Delivery, sources: Sequence[DataFileSource]
+) -> tuple[list[_Group], list[str]]:
+    known = dataset.registry()
+    groups: dict[tuple[object, ...], _Group] = {}
+    notices: list[str] = []
+    for source in sources:
+        columns = read_columns(dataset.db, source)
+        if columns not in groups:
+            described, said = vendor.describe_columns(delivery, columns, known)
+            groups[columns] = _Group(described)
+            notices += said
+        groups[columns].sources.append(source)
+    return list(groups.values()), list(dict.fromkeys(notices))
+
+
+def _create_stage(dataset: Dataset, stored: Mapping[str, StoredColumn]) -> None:
+    spelled = "".join(f"{identifier(column.name)} {column.type}, " for column in stored.values())
+    query(
+        dataset.db,
+        f"CREATE TABLE {dataset.table(STAGE)} ({PERIOD_COLUMN} VARCHAR, {spelled}"
+        f"{LOAD_COLUMN} VARCHAR, {ROUNDED_COLUMN} INTEGER)",
+    )
+
+
+def _read_into_stage(
+    dataset: Dataset, group: _Group, stored: Mapping[str, StoredColumn], stamps: tuple[str, str]
+) -> None:
+    """Read the files of a group; every row is stamped with its billing period and load."""
+    targets = [stored[column.original] for column in group.columns]
+    group.columns = [
+        column.with_type(target.type) for column, target in zip(group.columns, targets, strict=True)
+    ]
+    rows, values = select_rows(group.sources, group.columns, [each.name for each in targets])
+    try:
+        query(
+            dataset.db,
+            f"INSERT INTO {dataset.table(STAGE)} BY NAME SELECT ? AS {PERIOD_COLUMN},"
+            f" ? AS {LOAD_COLUMN}, * FROM ({rows})",
+            [*stamps, *values],
+        )
+    except duckdb.OutOfMemoryException:
+        raise
+    except duckdb.Error as error:
+        raise _UnreadableError(group, error) from error
+
+
+def _measure(
+    dataset: Dataset,
+    vendor: ModuleType,
+    staged: Staged,
+    stored: Mapping[str, StoredColumn],
+    load_id: str,
+) -> Load:
+    """Count the staged rows and add up billed cost per currency."""
+    delivery, stage = staged.delivery, dataset.table(STAGE)
+    ((rows, rounded),) = query(
+        dataset.db, f"SELECT count(*), coalesce(sum({ROUNDED_COLUMN}), 0) FROM {stage}"
+    )
+    cost, currency = (
+        identifier(stored[original].name) if original in stored else "NULL"
+        for original in vendor.cost_columns(delivery.shape)
+    )
+    totals = query(
+        dataset.db,
+        f"SELECT coalesce({currency}, ''), sum({cost}) FROM {stage}"
+        f" WHERE {cost} IS NOT NULL GROUP BY 1 ORDER BY 1",
+    )
+    query(dataset.db, f"ALTER TABLE {stage} DROP COLUMN {ROUNDED_COLUMN}")
+    return Load(
+        load_id=load_id,
+        dataset=dataset.export.dataset,
+        period=delivery.period,
+        delivery_id=delivery.delivery_id,
+        fingerprint=delivery.fingerprint,
+        delivered_at=delivery.delivered_at.astimezone(UTC).replace(tzinfo=None),
+        loaded_at=datetime.now(UTC).replace(tzinfo=None),
+        files=tuple(file for _, file in staged.files),
+        rows=rows,
+        totals=dict(totals),
+        rounded_cells=rounded,
+    )

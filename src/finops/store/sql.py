@@ -1,0 +1,28 @@
+"""The few lines through which all SQL passes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any
+
+import duckdb
+
+Connection = duckdb.DuckDBPyConnection
+Row = tuple[Any, ...]
+
+
+def identifier(*names: str) -> str:
+    """Quote a name, or a dotted path of names, for use in SQL."""
+    return ".".join('"' + name.replace('"', '""') + '"' for name in names)
+
+
+def query(db: Connection, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+    """Run one statement with bound values and return all its rows."""
+    return db.execute(sql, list(parameters)).fetchall()
+
+
+def run_script(db: Connection, name: str) -> None:
+    """Run a ``.sql`` file of the package, statement by statement."""
+    for statement in duckdb.extract_statements(files("finops").joinpath(name).read_text()):
+        db.execute(statement).fetchall()

@@ -1,0 +1,28 @@
+"""Where bills come from. A vendor is a folder here; it is found by listing this one.
+
+Each vendor module offers the same four names:
+
+``list_deliveries(storage, export)``
+    the newest delivery of every billing period, newest period first.
+``describe_columns(delivery, columns, known_originals)``
+    what each column of a data file is called at the vendor, and its type.
+``cost_columns(shape)``
+    the originals whose sum per currency is the total of the bill.
+``write_sample(out, ...)``
+    a bucket tree with the layout of the real one.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from types import ModuleType
+
+from finops.config import VENDORS
+from finops.errors import UsageError
+
+
+def find_vendor(name: str) -> ModuleType:
+    """Import the vendor called ``name``, and no other."""
+    if name not in VENDORS:
+        raise UsageError(f"no vendor is called {name!r}", do=f"known are: {', '.join(VENDORS)}")
+    return import_module(f"finops.vendors.{name}")

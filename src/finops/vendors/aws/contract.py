@@ -1,0 +1,130 @@
+"""The AWS column contracts: what each column is called and which type it is stored in.
+
+The contracts are data: ``cur_v1.csv``, ``cur_v2.csv``, ``focus.csv`` (column and kind).
+Sources: CUR data dictionary, Data Exports table dictionary, Athena table definitions.
+Kinds ``money`` and ``quantity`` are told apart because only money is always DECIMAL.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+from finops.columns import ColumnType, FileColumn, SourceColumn, clean_column_name, natural_type
+from finops.delivery import Delivery
+from finops.vendors.aws.names import aws_column_name
+
+_KINDS = {
+    "text": ColumnType.TEXT,
+    "timestamp": ColumnType.TIMESTAMP,
+    "money": ColumnType.MONEY,
+    "text_map": ColumnType.TEXT_MAP,
+    "money_map": ColumnType.MONEY_MAP,
+}
+_FILES = {"v1": "cur_v1.csv", "v2": "cur_v2.csv", "focus": "focus.csv"}
+_COSTS = {
+    "v1": ("lineItem/UnblendedCost", "lineItem/CurrencyCode"),
+    "v2": ("line_item_unblended_cost", "line_item_currency_code"),
+    "focus": ("BilledCost", "BillingCurrency"),
+}
+_TEXT_CATEGORIES = ("resourcetags/", "costcategory/")
+
+
+@dataclass(frozen=True, slots=True)
+class ContractColumn:
+    """A column that AWS documents; ``position`` is its line in the contract."""
+
+    original: str
+    kind: str
+    position: int
+
+
+@cache
+def read_contract(shape: str) -> dict[str, ContractColumn]:
+    """Return the contract of a shape by clean column name."""
+    text = files(__package__).joinpath(_FILES[shape]).read_text()
+    rows = csv.DictReader(text.splitlines())
+    return {
+        clean_column_name(row["column"]): ContractColumn(row["column"], row["kind"], position)
+        for position, row in enumerate(rows)
+    }
+
+
+def cost_columns(shape: str) -> tuple[str, str]:
+    """Return the originals of billed cost and of its currency."""
+    return _COSTS[shape]
+
+
+def describe_columns(
+    delivery: Delivery, columns: Sequence[FileColumn], known_originals: Iterable[str]
+) -> tuple[list[SourceColumn], list[str]]:
+    """Say what each column of a data file is called at AWS and which type it is stored in.
+
+    ``known_originals`` are those that the dataset already has. Returns notices for tag
+    names that cannot be traced back from AWS's Parquet spelling.
+    """
+    contract = read_contract(delivery.shape)
+    trace = _tracer(delivery, known_originals)
+    announced = {column.name: column.type for column in delivery.columns}
+    described, untraced = [], []
+    for column in columns:
+        original = trace.get(column.name, column.name)
+        known = contract.get(clean_column_name(original))
+        described.append(
+            SourceColumn(
+                column,
+                original,
+                _stored_type(original, column, known, announced.get(original, "")),
+                known.position if known else None,
+            )
+        )
+        if trace and original == column.name and "/" not in original:
+            untraced.append(original)
+    return described, [f"kept AWS's spelling of {name}" for name in untraced]
+
+
+def _tracer(delivery: Delivery, known_originals: Iterable[str]) -> dict[str, str]:
+    """Map AWS's Parquet spelling to originals.
+
+    The manifest's count first, then known ones, then the contract's. A spelling that two
+    originals share (AWS merged those columns) leads back to neither.
+    """
+    if delivery.shape != "v1" or delivery.file_format != "parquet":
+        return {}
+    trace: dict[str, str] = {}
+    for originals in (
+        [column.original for column in read_contract("v1").values()],
+        known_originals,
+        [column.name for column in delivery.columns],
+    ):
+        spelled: dict[str, list[str]] = {}
+        for original in originals:
+            spelled.setdefault(aws_column_name(original), []).append(original)
+        for name, candidates in spelled.items():
+            trace[name] = candidates[0] if len(candidates) == 1 else name
+    return trace
+
+
+def _stored_type(
+    original: str, column: FileColumn, known: ContractColumn | None, announced: str
+) -> ColumnType:
+    if known and known.kind != "quantity":
+        return _KINDS[known.kind]
+    if original.lower().startswith(_TEXT_CATEGORIES):
+        return ColumnType.TEXT
+    if column.physical != "VARCHAR":
+        return natural_type(column.physical)
+    return ColumnType.MONEY if known else _announced_type(announced)
+
+
+def _announced_type(announced: str) -> ColumnType:
+    """Return the type for a manifest's word; an unknown word is text."""
+    word = announced.lower().removeprefix("optional")
+    if word in ("bigdecimal", "double", "decimal", "float"):
+        return ColumnType.MONEY
+    if word in ("datetime", "timestamp"):
+        return ColumnType.TIMESTAMP
+    return ColumnType.TEXT_MAP if word.startswith("map") else ColumnType.TEXT

@@ -1,0 +1,333 @@
+"""AWS manifests: find the newest delivery of every billing period and read it.
+
+Layouts: Cost and Usage Report user guide, "Accessing your report data in S3" (v1), and
+Data Exports user guide, "Export delivery" (2.0). Both write the manifest last.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from finops.config import Export
+from finops.delivery import DataFile, Delivery, FailedDelivery, ManifestColumn, StoredObject
+from finops.errors import AccessError, BadDataError, ConfigError, FinopsError
+from finops.period import BillingPeriod
+from finops.storage import Storage
+
+MANIFEST_LIMIT = 50 << 20
+_READERS = 8
+
+_LAYOUTS = {
+    "v1": re.compile(
+        r"(?P<base>(?:.*/)?(?P<name>[^/]+)/)(?P<period>\d{6})01-\d{8}/"
+        r"(?:(?P<folder>[^/]+)/)?(?P=name)-Manifest\.json",
+        re.DOTALL,
+    ),
+    "v2": re.compile(
+        r"(?P<base>(?:.*/)?(?P<name>[^/]+)/)metadata/(?i:billing_period)=(?P<period>\d{4}-\d{2})/"
+        r"(?:(?P<folder>[^/]+)/)?(?P=name)-Manifest\.json",
+        re.DOTALL,
+    ),
+}
+_FOLDER_TIMES = (
+    (re.compile(r"\d{8}T\d{6}Z"), "%Y%m%dT%H%M%S%z"),
+    (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"), "%Y-%m-%dT%H:%M:%S.%f%z"),
+)
+_FORMS = {
+    ".parquet": ("parquet", "none"),
+    ".csv.gz": ("csv", "gzip"),
+    ".csv.zip": ("csv", "zip"),
+    ".csv": ("csv", "none"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """The listed part of an export's bucket."""
+
+    storage: Storage
+    export: Export
+    objects: Mapping[str, StoredObject]
+
+
+@dataclass(frozen=True, slots=True)
+class FoundManifest:
+    """A manifest in the listing. ``base`` is the part of the key up to the export's folder."""
+
+    layout: str
+    base: str
+    name: str
+    period: BillingPeriod
+    folder: str
+    stored: StoredObject
+
+    @property
+    def delivered_at(self) -> datetime:
+        """When it was written: AWS's own time in the folder name, else the object's."""
+        for pattern, form in _FOLDER_TIMES:
+            if match := pattern.match(self.folder):
+                return datetime.strptime(match[0], form).astimezone(UTC)
+        return self.stored.modified.astimezone(UTC)
+
+    @property
+    def rank(self) -> tuple[bool, datetime]:
+        """What makes it the newest: the copy above the folders is rewritten every time."""
+        return (not self.folder, self.delivered_at)
+
+
+def list_deliveries(storage: Storage, export: Export) -> list[Delivery | FailedDelivery]:
+    """Return the newest delivery of every billing period, newest period first.
+
+    One listing and one small request per period. A manifest that cannot be read is
+    returned as a failure of its period.
+
+    Raises:
+        ConfigError: several exports, or two versions of one, lie under the prefix.
+    """
+    objects = {
+        stored.key: stored
+        for prefix in _key_prefixes(export)
+        for stored in storage.list_objects(prefix)
+    }
+    newest = newest_manifests(objects.values(), export)
+    bucket = Bucket(storage, export, objects)
+    with ThreadPoolExecutor(_READERS) as readers:
+        deliveries = list(readers.map(partial(_read, bucket), newest))
+    _refuse_two_shapes(deliveries, export)
+    return [delivery for delivery in deliveries if _wanted(delivery, export)]
+
+
+def newest_manifests(objects: Iterable[StoredObject], export: Export) -> list[FoundManifest]:
+    """Pick the newest manifest of every billing period, newest period first."""
+    found = [manifest for stored in objects for manifest in _match(stored, export)]
+    names = sorted({manifest.base for manifest in found})
+    if len(names) > 1:
+        raise ConfigError(
+            f"{len(names)} exports lie under the prefix {export.prefix!r}: {', '.join(names)}",
+            code="several-exports",
+            do="set export_name (and prefix) to one of them, and one [aws.exports.NAME] for each",
+        )
+    newest: dict[tuple[BillingPeriod, str], FoundManifest] = {}
+    for manifest in found:
+        place = (manifest.period, manifest.layout)
+        if place not in newest or newest[place].rank < manifest.rank:
+            newest[place] = manifest
+    return sorted(newest.values(), key=lambda manifest: manifest.period, reverse=True)
+
+
+def _key_prefixes(export: Export) -> list[str]:
+    """Return the beginnings of keys to list, with and without AWS's stray slashes.
+
+    An empty prefix gives keys that begin with ``/``; one with a slash at its end gives ``//``.
+    """
+    prefix = export.prefix.strip("/")
+    name = f"{export.export_name}/" if export.export_name else ""
+    if not prefix:
+        return [name, f"/{name}"] if name else [""]
+    joints = ("/", "//") if name else ("/",)
+    return [f"{lead}{prefix}{joint}{name}" for lead in ("", "/") for joint in joints]
+
+
+def _match(stored: StoredObject, export: Export) -> Iterator[FoundManifest]:
+    for layout, pattern in _LAYOUTS.items():
+        match = pattern.fullmatch(stored.key)
+        if match is None or (export.export_name and match["name"] != export.export_name):
+            continue
+        text = match["period"]
+        month = text if "-" in text else f"{text[:4]}-{text[4:]}"
+        try:
+            period = BillingPeriod.parse(month)
+        except ConfigError:
+            continue
+        if export.covers(period):
+            folder = match["folder"] or ""
+            yield FoundManifest(layout, match["base"], match["name"], period, folder, stored)
+
+
+def _read(bucket: Bucket, found: FoundManifest) -> Delivery | FailedDelivery:
+    storage, export = bucket.storage, bucket.export
+    try:
+        body, stored = storage.read_object(found.stored.key, MANIFEST_LIMIT)
+        return parse_manifest(body, stored, found, bucket)
+    except AccessError:
+        raise
+    except FinopsError as error:
+        error.where = error.where or f"{storage.url}/{found.stored.key}"
+        return FailedDelivery(export.vendor, export.name, found.period, error)
+
+
+def parse_manifest(
+    body: bytes, stored: StoredObject, found: FoundManifest, bucket: Bucket
+) -> Delivery:
+    """Read one manifest into a delivery; sizes and ETags come from the listing.
+
+    Raises:
+        BadDataError: it is no manifest of this period, or lists keys it may not.
+    """
+    manifest = _json_object(body)
+    _check_period(manifest, found.period)
+    places = [_place(entry) for entry in _listed_files(manifest)]
+    keys = [key for _, key in places]
+    for key in keys:
+        _check_key(key, found.base)
+    buckets = {bucket for bucket, _ in places} | {str(manifest.get("bucket", ""))}
+    columns = _columns(manifest, found.layout)
+    file_format, compression = _form(keys, manifest)
+    return Delivery(
+        vendor=bucket.export.vendor,
+        export=bucket.export.name,
+        period=found.period,
+        delivery_id=_delivery_id(manifest, stored),
+        manifest_key=stored.key,
+        manifest_etag=stored.etag,
+        delivered_at=found.delivered_at,
+        shape=_shape(found.layout, columns, bucket.export),
+        file_format=file_format,
+        compression=compression,
+        files=tuple(_data_file(key, bucket) for key in keys),
+        columns=columns,
+        notices=_bucket_notices(buckets, bucket.storage),
+    )
+
+
+def _json_object(body: bytes) -> Mapping[str, Any]:
+    try:
+        manifest = json.loads(body.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise BadDataError(
+            f"the manifest is not JSON: {error}",
+            code="bad-manifest",
+            do="wait for the next delivery, or copy the manifest again",
+        ) from error
+    if not isinstance(manifest, dict):
+        raise _bad("the manifest is not a JSON object")
+    return manifest
+
+
+def _check_period(manifest: Mapping[str, Any], period: BillingPeriod) -> None:
+    said = manifest.get("billingPeriod")
+    start = said.get("start") if isinstance(said, dict) else None
+    if start is None:
+        return
+    digits = re.sub(r"\D", "", str(start))[:6]
+    if digits != f"{period.year:04}{period.month:02}":
+        raise _bad(f"billingPeriod.start is {start!r}, the folder says {period}")
+
+
+def _listed_files(manifest: Mapping[str, Any]) -> list[Any]:
+    for name in ("dataFiles", "reportKeys"):
+        if name in manifest:
+            listed = manifest[name]
+            if not isinstance(listed, list):
+                raise _bad(f"{name} is not a list")
+            return listed
+    raise _bad("neither reportKeys nor dataFiles is there")
+
+
+def _place(entry: Any) -> tuple[str, str]:
+    """Return bucket and key of a listed file: a key, an ``s3://`` URL, or an object with either."""
+    if isinstance(entry, dict):
+        entry = entry.get("s3Uri") or entry.get("key")
+    if not isinstance(entry, str) or not entry:
+        raise _bad("a listed data file has no key")
+    if not entry.startswith("s3://"):
+        return "", entry
+    bucket, _, key = entry.removeprefix("s3://").partition("/")
+    return bucket, key
+
+
+def _bucket_notices(buckets: set[str], storage: Storage) -> tuple[str, ...]:
+    """Tell that a manifest names another bucket: normal where buckets are replicated."""
+    if not storage.url.startswith("s3://"):
+        return ()
+    others = sorted(buckets - {"", storage.url.removeprefix("s3://")})
+    return tuple(
+        f"the manifest names the bucket {bucket!r}; its files are read from {storage.url}"
+        for bucket in others
+    )
+
+
+def _check_key(key: str, base: str) -> None:
+    """Refuse keys outside the export's own folder; they could lead anywhere."""
+    parts = [part for part in key.split("/") if part not in ("", ".")]
+    allowed = [part for part in base.split("/") if part not in ("", ".")]
+    if ".." in parts or "\0" in key or parts[: len(allowed)] != allowed:
+        raise BadDataError(
+            f"the manifest lists the key {key!r}, which is not below {base!r}",
+            code="foreign-key",
+            do="check who may write to this bucket; nothing was read from that key",
+        )
+
+
+def _delivery_id(manifest: Mapping[str, Any], stored: StoredObject) -> str:
+    identity = manifest.get("executionId") or manifest.get("assemblyId") or stored.etag
+    return str(identity)
+
+
+def _columns(manifest: Mapping[str, Any], layout: str) -> tuple[ManifestColumn, ...]:
+    entries = manifest.get("columns", [])
+    if not isinstance(entries, list):
+        raise _bad("columns is not a list")
+    return tuple(_column(entry, layout) for entry in entries)
+
+
+def _column(entry: Any, layout: str) -> ManifestColumn:
+    if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
+        raise _bad("a column has no name")
+    name = f"{entry.get('category', '')}/{entry['name']}" if layout == "v1" else entry["name"]
+    return ManifestColumn(name, str(entry.get("type") or ""))
+
+
+def _form(keys: list[str], manifest: Mapping[str, Any]) -> tuple[str, str]:
+    """Tell format and compression by the file names, as AWS gives them."""
+    forms = {form for key in keys for end, form in _FORMS.items() if key.lower().endswith(end)}
+    if len(forms) == 1:
+        return forms.pop()
+    if keys:
+        raise _bad(f"the data files are neither all CSV nor all Parquet, for example {keys[0]!r}")
+    parquet = "parquet" in str(manifest.get("compression", "")).lower()
+    return ("parquet", "none") if parquet else ("csv", "gzip")
+
+
+def _shape(layout: str, columns: tuple[ManifestColumn, ...], export: Export) -> str:
+    if layout == "v1":
+        return "v1"
+    focus = any(column.name.lower() == "billedcost" for column in columns)
+    return "focus" if focus or (not columns and export.cur_version == "focus") else "v2"
+
+
+def _data_file(key: str, bucket: Bucket) -> DataFile:
+    stored = bucket.objects.get(key) or bucket.storage.head_object(key)
+    return DataFile(key, stored.size, stored.etag)
+
+
+def _wanted(delivery: Delivery | FailedDelivery, export: Export) -> bool:
+    if isinstance(delivery, FailedDelivery):
+        return True
+    return export.cur_version in ("auto", delivery.shape) and export.export_format in (
+        "auto",
+        delivery.file_format,
+    )
+
+
+def _refuse_two_shapes(deliveries: list[Delivery | FailedDelivery], export: Export) -> None:
+    shapes = sorted({found.shape for found in deliveries if isinstance(found, Delivery)})
+    if export.cur_version == "auto" and len(shapes) > 1:
+        raise ConfigError(
+            f"the export {export.export_name!r} is there as {' and '.join(shapes)}",
+            code="two-versions",
+            do="set cur_version to one of them: the same cost must not be counted twice",
+        )
+
+
+def _bad(what: str) -> BadDataError:
+    return BadDataError(
+        what, code="bad-manifest", do="wait for the next delivery, or check the export at AWS"
+    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 PERIOD_COLUMN = "billing_period"
@@ -55,10 +55,6 @@ class SourceColumn:
     original: str
     type: ColumnType
     position: int | None = None
-
-    def with_type(self, type_: ColumnType) -> SourceColumn:
-        """Return the same column, stored in another type."""
-        return replace(self, type=type_)
 
 
 @dataclass(frozen=True, slots=True)

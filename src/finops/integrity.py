@@ -37,6 +37,13 @@ def verify_file(path: Path, key: str, file_format: str, compression: str) -> str
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def check_length(path: Path, key: str, listed: int) -> None:
+    """Compare what came with what the listing promised, in bytes."""
+    size = path.stat().st_size
+    if size != listed:
+        raise _damaged(key, f"{size:,} bytes came, {listed:,} were listed")
+
+
 @contextmanager
 def open_zip_entry(path: Path, key: str) -> Iterator[IO[bytes]]:
     """Open the one file in a zip; its name is ignored.

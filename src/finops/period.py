@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 
 from finops.errors import ConfigError
 
-_MONTH = re.compile(r"(\d{4})-(\d{2})")
+_MONTH = re.compile(r"((?:19|2\d)\d\d)-(0[1-9]|1[0-2])")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -31,15 +31,12 @@ class BillingPeriod:
             ConfigError: ``text`` is not a month, for example ``2024-13``.
         """
         match = _MONTH.fullmatch(text)
-        try:
-            if match is None:
-                raise ValueError(text)
-            return cls(int(match[1]), int(match[2]))
-        except ValueError as error:
+        if match is None:
             raise ConfigError(
                 f"{text!r} is not a billing period",
                 do="write it as YYYY-MM, for example 2024-01",
-            ) from error
+            )
+        return cls(int(match[1]), int(match[2]))
 
     @classmethod
     def containing(cls, moment: date) -> BillingPeriod:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -14,6 +15,10 @@ from finops.errors import FinopsError
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code (``docs/errors.md`` lists them)."""
     os.umask(0o077)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that lacks a character shows its number; that is no reason to stop.
+            stream.reconfigure(errors="backslashreplace")
     parser = build_parser()
     arguments = parse(parser, sys.argv[1:] if argv is None else list(argv))
     from finops.cli.output import Output

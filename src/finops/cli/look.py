@@ -6,6 +6,7 @@ import argparse
 import csv
 import io
 import json
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -29,7 +30,9 @@ def sql(arguments: argparse.Namespace, output: Output) -> int:
     target = Path(arguments.output).absolute() if arguments.output else None
     if form == "parquet" and target is None:
         raise UsageError("Parquet is not for a terminal", do="add --output FILE")
-    statement = sys.stdin.read() if arguments.statement == "-" else arguments.statement
+    # The shell's bytes are UTF-8, whatever the locale says of them.
+    given = os.fsencode(arguments.statement).decode(errors="replace")
+    statement = sys.stdin.read() if given == "-" else given
     data = DataDir(configured(arguments).data_dir)
     with tempfile.TemporaryDirectory(dir=target and _folder(target)) as scratch:
         part = Path(scratch, "result")

@@ -8,6 +8,7 @@ from finops.config import Export
 from finops.errors import AccessError, ConfigError, FinopsError, LocalError
 from finops.run import PeriodResult, Run
 from finops.state import Attempt, DeliveryState
+from finops.steps.loaded import loaded_periods, tell_kept
 
 # These would befall every other period as well.
 _FOR_ALL = (AccessError, ConfigError, LocalError)
@@ -19,7 +20,9 @@ def open_attempts(run: Run, export: Export, state: DeliveryState) -> list[Attemp
     return [attempt for attempt in attempts if export.covers(attempt.delivery.period)]
 
 
-def settle(run: Run, attempt: Attempt, work: Callable[[Attempt], PeriodResult]) -> PeriodResult:
+def settle(
+    run: Run, export: Export, attempt: Attempt, work: Callable[[Attempt], PeriodResult]
+) -> PeriodResult:
     """Do a step's work on one attempt; a failure of its own is noted and the others go on."""
     try:
         return work(attempt)
@@ -27,4 +30,5 @@ def settle(run: Run, attempt: Attempt, work: Callable[[Attempt], PeriodResult]) 
         run.state.fail(run.state.attempt(attempt.id), error.code)
         if isinstance(error, _FOR_ALL):
             raise
+        tell_kept(error, loaded_periods(run.data, export).get(attempt.delivery.period))
         return PeriodResult.failed(attempt.delivery, error)

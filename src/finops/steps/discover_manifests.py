@@ -7,11 +7,10 @@ from dataclasses import replace
 from finops.config import Export
 from finops.datadir import DataDir
 from finops.delivery import Delivery, FailedDelivery
-from finops.period import BillingPeriod
 from finops.run import Outcome, PeriodResult, Run
 from finops.steps.list_manifests import list_manifests
-from finops.store.database import reading
-from finops.store.ledger import Load, current_loads
+from finops.steps.loaded import loaded_periods, tell_kept
+from finops.store.ledger import Load
 
 
 def discover_manifests(run: Run, export: Export, *, force: bool = False) -> list[PeriodResult]:
@@ -22,7 +21,7 @@ def discover_manifests(run: Run, export: Export, *, force: bool = False) -> list
     loaded = loaded_periods(run.data, export)
     results = []
     for found in list_manifests(export):
-        result = _compare(found, None if force else loaded.get(found.period))
+        result = _compare(found, loaded.get(found.period), force=force)
         if isinstance(found, Delivery) and result.outcome == Outcome.DISCOVERED:
             run.state.discover(found, run.run_id)
             for notice in found.notices:
@@ -34,21 +33,16 @@ def discover_manifests(run: Run, export: Export, *, force: bool = False) -> list
 def compare_with_store(data: DataDir, export: Export) -> list[PeriodResult]:
     """Say what ``discover_manifests`` would find, and record nothing."""
     loaded = loaded_periods(data, export)
-    return [_compare(found, loaded.get(found.period)) for found in list_manifests(export)]
+    return [
+        _compare(found, loaded.get(found.period), force=False) for found in list_manifests(export)
+    ]
 
 
-def loaded_periods(data: DataDir, export: Export) -> dict[BillingPeriod, Load]:
-    """Return what the store holds of an export now."""
-    if not data.database.exists():
-        return {}
-    with reading(data.database) as db:
-        return current_loads(db, export.dataset)
-
-
-def _compare(found: Delivery | FailedDelivery, loaded: Load | None) -> PeriodResult:
+def _compare(found: Delivery | FailedDelivery, loaded: Load | None, *, force: bool) -> PeriodResult:
     if isinstance(found, FailedDelivery):
+        tell_kept(found.error, loaded)
         return PeriodResult.failed(found, found.error)
-    if loaded is None or loaded.fingerprint != found.fingerprint:
+    if force or loaded is None or loaded.fingerprint != found.fingerprint:
         return PeriodResult.of(found, Outcome.DISCOVERED)
     unchanged = PeriodResult.of(found, Outcome.UNCHANGED)
     return replace(unchanged, rows=loaded.rows, totals=loaded.totals)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from finops.config import Export
 from finops.delivery import DataFile, Delivery, StoredObject
 from finops.errors import BadDataError, TemporaryError
-from finops.integrity import verify_file
+from finops.integrity import check_length, verify_file
 from finops.run import Advance, Outcome, PeriodResult, Run
 from finops.state import Attempt, DeliveryState, StagedFile
 from finops.steps.attempts import open_attempts, settle
-from finops.steps.extract_manifests import extract_manifests
+from finops.steps.extract_manifests import extract_manifest
 from finops.steps.list_manifests import list_manifests
 from finops.storage import Storage, open_storage
 
@@ -47,23 +48,24 @@ def staged_path(folder: Path, position: int, delivery: Delivery) -> Path:
 def _stage(
     run: Run, export: Export, storage: Storage, attempt: Attempt, restarts: int
 ) -> PeriodResult:
-    result = settle(run, attempt, partial(_download, run, storage))
+    result = settle(run, export, attempt, partial(_download, run, storage))
     changed = result.error and result.error.code == "source-changed"
     if not changed or not restarts:
         return result
-    again = _rediscover(run, export, attempt)
+    again = _rediscover(run, export, storage, attempt)
     return _stage(run, export, storage, again, restarts - 1) if again else result
 
 
-def _rediscover(run: Run, export: Export, attempt: Attempt) -> Attempt | None:
+def _rediscover(run: Run, export: Export, storage: Storage, attempt: Attempt) -> Attempt | None:
     """Begin again with what the bucket holds now of the same period."""
     period = attempt.delivery.period
-    for found in list_manifests(export):
-        if found.period == period and isinstance(found, Delivery):
-            run.state.discover(found, run.run_id)
-    extract_manifests(run, export)
-    queued = open_attempts(run, export, DeliveryState.DISCOVERED)
-    return next((each for each in queued if each.delivery.period == period), None)
+    only = replace(export, start_date=period, end_date=period)
+    for found in list_manifests(only):
+        if isinstance(found, Delivery):
+            again = run.state.discover(found, run.run_id)
+            copied = settle(run, export, again, partial(extract_manifest, run, storage))
+            return None if copied.error else run.state.attempt(again.id)
+    return None
 
 
 def _download(run: Run, storage: Storage, attempt: Attempt) -> PeriodResult:
@@ -118,17 +120,10 @@ def _download_file(
         advance(part.stat().st_size)
     listed = StoredObject(file.key, file.size, file.etag, delivery.delivered_at)
     storage.download(listed, part, advance)
+    url = f"{storage.url}/{file.key}"
     try:
-        if part.stat().st_size != file.size:
-            raise BadDataError(
-                f"{part.stat().st_size:,} bytes came, {file.size:,} were listed",
-                code="damaged-file",
-                where=f"{storage.url}/{file.key}",
-                do="run again: it is downloaded anew",
-            )
-        sha256 = verify_file(
-            part, f"{storage.url}/{file.key}", delivery.file_format, delivery.compression
-        )
+        check_length(part, url, file.size)
+        sha256 = verify_file(part, url, delivery.file_format, delivery.compression)
     except BadDataError:
         part.unlink()
         raise

@@ -21,10 +21,13 @@ def extract_manifests(run: Run, export: Export) -> list[PeriodResult]:
     if not queued:
         return []
     storage = open_storage(export)
-    return [settle(run, attempt, partial(_extract, run, storage)) for attempt in queued]
+    return [
+        settle(run, export, attempt, partial(extract_manifest, run, storage)) for attempt in queued
+    ]
 
 
-def _extract(run: Run, storage: Storage, attempt: Attempt) -> PeriodResult:
+def extract_manifest(run: Run, storage: Storage, attempt: Attempt) -> PeriodResult:
+    """Copy one manifest; it must still be the one that was discovered."""
     delivery = attempt.delivery
     body, stored = storage.read_object(delivery.manifest_key, _LIMIT)
     if stored.etag != delivery.manifest_etag:

@@ -12,7 +12,6 @@ from finops.errors import BadDataError
 from finops.run import Outcome, PeriodResult, Run
 from finops.state import Attempt, DeliveryState
 from finops.steps.attempts import open_attempts, settle
-from finops.steps.discover_manifests import loaded_periods
 from finops.steps.extract_billing import staged_path
 from finops.steps.reconcile_state import load_id
 from finops.store.database import reading, writing
@@ -32,12 +31,10 @@ def load_billing_local(run: Run, exports: Sequence[Export]) -> list[PeriodResult
     if not any(_has_work(run, export) for export in exports):
         return []
     with writing(run.data) as db:
-        results = [
-            (export, result) for export in exports for result in _load_export(run, db, export)
-        ]
+        results = [result for export in exports for result in _load_export(run, db, export)]
     for export in exports:
         _mark_published(run, export)
-    return [_with_kept(run, export, result) for export, result in results]
+    return results
 
 
 def _has_work(run: Run, export: Export) -> bool:
@@ -55,7 +52,7 @@ def _load_export(run: Run, db: Connection, export: Export) -> list[PeriodResult]
         if dataset.switch_strategy():
             run.notices.append(f"{export.dataset}: tables are now {export.table_strategy!r}")
     return [
-        settle(run, attempt, partial(_load, run, dataset))
+        settle(run, export, attempt, partial(_load, run, dataset))
         for attempt in open_attempts(run, export, DeliveryState.STAGED)
     ]
 
@@ -110,16 +107,3 @@ def _prune_staging(run: Run, attempt: Attempt) -> None:
         if folder != attempt.path:
             run.state.forget_files(folder)
             shutil.rmtree(folder)
-
-
-def _with_kept(run: Run, export: Export, result: PeriodResult) -> PeriodResult:
-    """Tell a failed period's error what the store still holds."""
-    if result.error is None or result.period is None:
-        return result
-    kept = loaded_periods(run.data, export).get(result.period)
-    result.error.kept = (
-        f"the delivery loaded {kept.loaded_at:%Y-%m-%d %H:%M} UTC ({kept.rows:,} rows)"
-        if kept
-        else "nothing was loaded for this period before"
-    )
-    return result

@@ -82,7 +82,10 @@ class FolderStorage:
         path = self.root.joinpath(*_parts(key))
         if ".." in _parts(key) or not path.is_file():
             raise BadDataError(
-                "the file is missing", code="missing-object", where=f"{self.url}/{key}"
+                "the file is missing",
+                code="missing-object",
+                where=f"{self.url}/{key}",
+                do="see that the whole delivery was copied, then run again",
             )
         return path
 

@@ -109,14 +109,19 @@ class S3Storage:
         )
 
     def _translated(self, where: str, call: Callable[[], Any]) -> Any:
-        from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+        from botocore.exceptions import (
+            BotoCoreError,
+            ClientError,
+            ConnectionError,
+            HTTPClientError,
+        )
         from urllib3.exceptions import HTTPError
 
         try:
             return call()
         except ClientError as error:
             raise _from_answer(error.response, where) from error
-        except (HTTPClientError, HTTPError) as error:
+        except (ConnectionError, HTTPClientError, HTTPError) as error:
             raise UnavailableError(
                 f"the storage does not answer: {error}",
                 where=where,
@@ -161,7 +166,12 @@ def _from_answer(response: Any, where: str) -> FinopsError:
     if code == "NoSuchBucket":
         return ConfigError("the bucket does not exist", where=where, do="check bucket and region")
     if code in _MISSING:
-        return BadDataError("the object is missing", code="missing-object", where=where)
+        return BadDataError(
+            "the object is missing",
+            code="missing-object",
+            where=where,
+            do="wait for the next delivery, or see what removed it",
+        )
     if code in _CHANGED:
         return TemporaryError(
             "the object changed while it was read", code="source-changed", where=where

@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from finops.columns import LOAD_COLUMN, PERIOD_COLUMN, ColumnType, StoredColumn
+from finops.columns import LOAD_COLUMN, PERIOD_COLUMN, StoredColumn
 from finops.config import Export
 from finops.errors import ConfigError
-from finops.money import money_expression
 from finops.period import BillingPeriod
 from finops.store.ledger import current_loads
-from finops.store.registry import read_registry
+from finops.store.registry import read_registry, widened_expression
 from finops.store.sql import Connection, identifier, query
 
 VIEW = "billing"
@@ -139,7 +138,7 @@ class Dataset:
             if column.name not in present:
                 query(self.db, f"ALTER TABLE {single} ADD COLUMN {name} {column.type}")
             elif present[column.name] != column.type:
-                widened = _widened(name, present[column.name], column.type)
+                widened = widened_expression(name, present[column.name], column.type)
                 query(
                     self.db,
                     f"ALTER TABLE {single} ALTER {name} TYPE {column.type} USING {widened}",
@@ -148,11 +147,7 @@ class Dataset:
     def _registered(self, table: str) -> str:
         """Return SQL that reads a table as ``billing`` shows it."""
         present = self._column_types(table)
-        cells = [
-            f"{_widened(identifier(name), present.get(name), column.type)} AS {identifier(name)}"
-            for column in self.registry().values()
-            for name in (column.name,)
-        ]
+        cells = [_cell(column, present.get(column.name)) for column in self.registry().values()]
         return f"SELECT {', '.join([PERIOD_COLUMN, *cells, LOAD_COLUMN])} FROM {self.table(table)}"
 
     def _column_types(self, table: str) -> dict[str, str]:
@@ -183,14 +178,10 @@ def table_of(period: BillingPeriod) -> str:
     return f"billing_{period.year:04}_{period.month:02}"
 
 
-def _widened(name: str, present: str | None, wanted: ColumnType) -> str:
-    if present == wanted:
-        return name
-    if present is None:
-        return f"CAST(NULL AS {wanted})"
-    if wanted == ColumnType.MONEY:
-        return money_expression(name, present)
-    return f"CAST({name} AS {wanted})"
+def _cell(column: StoredColumn, present: str | None) -> str:
+    name = identifier(column.name)
+    value = widened_expression(name, present, column.type) if present else "NULL"
+    return f"CAST({value} AS {column.type}) AS {name}" if value != name else name
 
 
 def _named(vendor: str, export: str, shape: str) -> str:

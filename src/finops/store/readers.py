@@ -19,12 +19,14 @@ from typing import IO, cast
 
 import duckdb
 
-from finops.columns import ColumnType, FileColumn, SourceColumn
+from finops.columns import ColumnType, FileColumn, SourceColumn, StoredColumn
 from finops.errors import BadDataError
 from finops.integrity import open_zip_entry
 from finops.money import money_expression, rounded_expression
+from finops.store.registry import widened_expression
 from finops.store.sql import Connection, identifier, query
 
+_DO = "wait for the next delivery, or ask the vendor; nothing was guessed"
 ROUNDED_COLUMN = "_finops_rounded"
 
 _FIELD_LIMIT = 16 << 20
@@ -82,17 +84,21 @@ def read_columns(db: Connection, source: DataFileSource) -> tuple[FileColumn, ..
 
 
 def select_rows(
-    sources: Sequence[DataFileSource], columns: Sequence[SourceColumn], names: Sequence[str]
+    sources: Sequence[DataFileSource],
+    columns: Sequence[SourceColumn],
+    targets: Sequence[StoredColumn],
 ) -> tuple[str, list[object]]:
     """Return SQL, with its values, that reads files with the same header.
 
-    Every column has its stored type and the name from ``names``; ``ROUNDED_COLUMN`` is
+    Every cell is read as the type its column has in this delivery, then widened to that of
+    its target; ``ROUNDED_COLUMN`` is
     the number of money cells in the row that lose digits beyond the 24th decimal.
     """
     references = _references(sources[0], columns)
     cells = [
-        f"{_stored(reference, column)} AS {identifier(name)}"
-        for reference, column, name in zip(references, columns, names, strict=True)
+        f"{widened_expression(_stored(reference, column), column.type, target.type)}"
+        f" AS {identifier(target.name)}"
+        for reference, column, target in zip(references, columns, targets, strict=True)
     ]
     rounded = [
         f"coalesce(CAST({rounded_expression(reference, column.file_column.physical)} AS INT), 0)"
@@ -198,7 +204,10 @@ def _check_names(names: Sequence[str], source: DataFileSource) -> None:
         if not name.strip() or name in seen or "\0" in name:
             what = f"is called {name!r} again" if name in seen else f"has no usable name ({name!r})"
             raise BadDataError(
-                f"column {position} {what}", code="bad-header", where=f"{source.key}, line 1"
+                f"column {position} {what}",
+                code="bad-header",
+                where=f"{source.key}, line 1",
+                do=_DO,
             )
         seen.add(name)
 
@@ -228,7 +237,7 @@ def _find_bad_cell(
             f"{cell[:80]!r} in the column {column.file_column.name} is not {column.type}",
             code="bad-cell",
             where=f"{source.key}, {place}",
-            do="wait for the next delivery, or ask the vendor; nothing was guessed",
+            do=_DO,
         )
     return None
 
@@ -268,5 +277,5 @@ def _unreadable(source: DataFileSource, error: Exception) -> BadDataError:
         what,
         code="bad-file",
         where=f"{source.key}, line {line[1]}" if line else source.key,
-        do="wait for the next delivery, or ask the vendor; nothing was guessed",
+        do=_DO,
     )

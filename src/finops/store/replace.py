@@ -148,10 +148,7 @@ def _read_into_stage(
 ) -> None:
     """Read the files of a group; every row is stamped with its billing period and load."""
     targets = [stored[column.original] for column in group.columns]
-    group.columns = [
-        column.with_type(target.type) for column, target in zip(group.columns, targets, strict=True)
-    ]
-    rows, values = select_rows(group.sources, group.columns, [each.name for each in targets])
+    rows, values = select_rows(group.sources, group.columns, targets)
     try:
         query(
             dataset.db,

@@ -105,8 +105,19 @@ def list_deliveries(storage: Storage, export: Export) -> list[Delivery | FailedD
 
 
 def newest_manifests(objects: Iterable[StoredObject], export: Export) -> list[FoundManifest]:
-    """Pick the newest manifest of every billing period, newest period first."""
+    """Pick the newest manifest of every billing period, newest period first.
+
+    Raises:
+        ConfigError: there is none at all, or those of several exports.
+    """
     found = [manifest for stored in objects for manifest in _match(stored, export)]
+    if not found:
+        raise ConfigError(
+            f"no manifest of {export.export_name or 'any export'} lies under the prefix"
+            f" {export.prefix!r} of {export.bucket}",
+            code="no-manifests",
+            do="check bucket, prefix and export_name; a new export delivers within 24 hours",
+        )
     names = sorted({manifest.base for manifest in found})
     if len(names) > 1:
         raise ConfigError(
@@ -116,6 +127,8 @@ def newest_manifests(objects: Iterable[StoredObject], export: Export) -> list[Fo
         )
     newest: dict[tuple[BillingPeriod, str], FoundManifest] = {}
     for manifest in found:
+        if not export.covers(manifest.period):
+            continue
         place = (manifest.period, manifest.layout)
         if place not in newest or newest[place].rank < manifest.rank:
             newest[place] = manifest
@@ -146,9 +159,8 @@ def _match(stored: StoredObject, export: Export) -> Iterator[FoundManifest]:
             period = BillingPeriod.parse(month)
         except ConfigError:
             continue
-        if export.covers(period):
-            folder = match["folder"] or ""
-            yield FoundManifest(layout, match["base"], match["name"], period, folder, stored)
+        folder = match["folder"] or ""
+        yield FoundManifest(layout, match["base"], match["name"], period, folder, stored)
 
 
 def _read(bucket: Bucket, found: FoundManifest) -> Delivery | FailedDelivery:

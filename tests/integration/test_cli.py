@@ -1,0 +1,316 @@
+"""What a person meets at the command line."""
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from finops.vendors.aws.sample import write_sample
+from tests.driver import PERIODS, Finops, expected, over_folder
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def deliveries(tmp_path, seed):
+    return write_sample(tmp_path / "bucket", periods=PERIODS[:1], rows=200, seed=seed)
+
+
+@pytest.fixture
+def finops(tmp_path, deliveries):
+    finops = over_folder(tmp_path / "data", tmp_path / "bucket")
+    assert finops.aws("import-cur").code == 0
+    return finops
+
+
+TOTAL = "SELECT count(*) AS rows, sum(lineitem_unblendedcost) AS cost FROM aws_billing.billing"
+
+
+def test_sql_answers_exactly_in_every_format(finops, deliveries, tmp_path):
+    rows, total = expected(deliveries)["2024-01"]
+
+    as_csv = list(csv.DictReader(io.StringIO(finops("sql", TOTAL, "--format", "csv").out)))
+    as_json = json.loads(finops("sql", TOTAL, "--format", "json").out)
+    by_flag = json.loads(finops("--json", "sql", TOTAL).out)
+    file = tmp_path / "total.parquet"
+    assert finops("sql", TOTAL, "--format", "parquet", "--output", str(file)).code == 0
+    as_parquet = duckdb.execute(f"FROM '{file}'").fetchall()
+
+    assert (int(as_csv[0]["rows"]), Decimal(as_csv[0]["cost"])) == (rows, total)
+    assert (as_json[0]["rows"], Decimal(as_json[0]["cost"])) == (rows, total)
+    assert by_flag == as_json
+    assert as_parquet == [(rows, total)]
+    assert f"{rows}" in finops("sql", TOTAL).out
+
+
+def test_sql_reads_stdin_and_writes_files(finops, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.StringIO("SELECT 'a,b' AS x"))
+    answer = finops("sql", "-", "--format", "csv", "-o", str(tmp_path / "x.csv"))
+
+    assert (answer.code, answer.out) == (0, "")
+    assert (tmp_path / "x.csv").read_text() == 'x\n"a,b"\n'
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM aws_billing.billing_2024_01",
+        "DROP SCHEMA aws_billing CASCADE",
+        "CREATE TABLE aws_billing.x AS SELECT 1",
+        "COPY (SELECT 1) TO '{tmp}/stolen.csv'",
+        "SELECT * FROM read_text('/etc/hostname')",
+        "SELECT * FROM '{tmp}/bucket/secret.csv'",
+        "ATTACH '{tmp}/other.duckdb'",
+        "SET enable_external_access = true",
+        "SELECT 1; SELECT 2",
+        "",
+        "SELECT nonsense FROM nowhere",
+    ],
+)
+def test_sql_refuses_what_is_not_one_reading_statement(finops, deliveries, tmp_path, statement):
+    (tmp_path / "bucket/secret.csv").write_text("a\n1\n")
+    files = set(tmp_path.rglob("*"))
+
+    answer = finops("sql", statement.format(tmp=tmp_path), "--format", "csv")
+
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err.startswith("error[sql]: ")
+    assert set(tmp_path.rglob("*")) == files
+    assert finops.loaded() == expected(deliveries)
+
+
+def test_sql_without_a_database_says_what_to_do(tmp_path):
+    answer = Finops(tmp_path / "none")("sql", "SELECT 1")
+
+    assert answer.code == 74
+    assert "there is no database" in answer.err
+    assert "finops demo" in answer.err
+
+
+def test_config_shows_every_value_with_its_source(tmp_path, monkeypatch):
+    file = tmp_path / "config.toml"
+    file.write_text('[aws]\nbucket = "from-file"\nendpoint = "https://me:hunter2@host"\n')
+    monkeypatch.setenv("AWS_PREFIX", "from-environment")
+
+    answer = Finops(tmp_path)("--json", "-c", str(file), "config")
+
+    settings = {(each["section"], each["key"]): each for each in answer.document["settings"]}
+    assert settings["aws", "bucket"]["value"] == "from-file"
+    assert settings["aws", "bucket"]["source"] == f"{file}, line 2"
+    assert settings["aws", "prefix"]["source"] == "environment AWS_PREFIX"
+    assert settings["aws", "cur_version"]["source"] == "default"
+    assert settings["project", "data_dir"]["source"] == "flag --data-dir"
+    assert "hunter2" not in answer.out + answer.err
+
+
+def test_wrong_configuration_is_exit_78_with_file_line_and_suggestion(tmp_path):
+    file = tmp_path / "config.toml"
+    file.write_text('[aws]\nbuckett = "x"\n')
+
+    answer = Finops(tmp_path)("-c", str(file), "aws", "import-cur")
+
+    assert answer.code == 78
+    assert "unknown key 'buckett' in [aws]" in answer.err
+    assert f"{file}, line 2" in answer.err
+    assert "did you mean 'bucket'?" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--start-date", "2024-13"), "'2024-13' is not a billing period"),
+        (("--start-date", "2024-05", "--end-date", "2024-04"), "lies after"),
+        (("--export", "nobody"), "no aws export is called 'nobody'"),
+    ],
+)
+def test_impossible_flags_are_refused_before_anything_is_touched(tmp_path, flags, said):
+    finops = Finops(tmp_path / "data")
+
+    answer = finops("aws", "import-cur", "--bucket", str(tmp_path), *flags)
+
+    assert answer.code == 78
+    assert said in answer.err
+    assert not finops.data.exists()
+
+
+def test_no_bucket_is_explained(tmp_path):
+    answer = Finops(tmp_path)("aws", "import-cur")
+
+    assert answer.code == 78
+    assert "no bucket is set" in answer.err
+    assert "--bucket" in answer.err
+
+
+def test_several_exports_are_imported_in_one_publication(tmp_path, seed):
+    for number, name in enumerate(("one", "two")):
+        write_sample(tmp_path / name, periods=PERIODS[:2], rows=200, seed=seed + number)
+    file = tmp_path / "config.toml"
+    file.write_text(
+        '[aws]\nprefix = "cur-reports"\nexport_name = "monthly-cur"\nbucket = "./one"\n'
+        '[aws.exports.second-payer]\nbucket = "./two"\n'
+    )
+    finops = Finops(tmp_path / "data", "-c", str(file))
+
+    answer = finops.aws("import-cur")
+    only = finops.aws("import-cur", "--export", "second-payer", "--force")
+
+    assert [each["export"] for each in answer.results] == ["default"] * 2 + ["second-payer"] * 2
+    assert {each["export"] for each in only.results} == {"second-payer"}
+    for dataset in ("aws_billing", "aws_second_payer"):
+        assert len(finops.loaded(dataset)) == 2
+
+
+def test_one_broken_export_does_not_hold_the_others_back(tmp_path, seed):
+    write_sample(tmp_path / "one", periods=PERIODS[:1], rows=200, seed=seed)
+    file = tmp_path / "config.toml"
+    file.write_text(
+        '[aws]\nprefix = "cur-reports"\nexport_name = "monthly-cur"\nbucket = "./one"\n'
+        '[aws.exports.gone]\nbucket = "./nothing"\n'
+    )
+    finops = Finops(tmp_path / "data", "-c", str(file))
+
+    answer = finops.aws("import-cur")
+
+    assert answer.code == 3
+    assert [(each["export"], each["outcome"]) for each in answer.results] == [
+        ("default", "loaded"),
+        ("gone", "failed"),
+    ]
+
+
+def test_an_empty_bucket_is_said_to_be_one(tmp_path):
+    (tmp_path / "bucket").mkdir()
+    finops = over_folder(tmp_path / "data", tmp_path / "bucket")
+
+    answer = finops("aws", "import-cur", *finops.flags)
+
+    assert answer.code == 78
+    assert "no manifest of monthly-cur lies under the prefix 'cur-reports'" in answer.err
+
+
+def test_json_is_one_object_even_when_it_fails(tmp_path):
+    answer = Finops(tmp_path).aws("import-cur", "--bucket", str(tmp_path / "nowhere"))
+
+    assert answer.document["schema_version"] == 1
+    assert answer.document["error"]["exit_code"] == answer.code == 74
+
+
+def _process(*arguments, **options):
+    environment = dict(os.environ, PYTHONPATH=str(ROOT / "src"))
+    command = [sys.executable, "-m", "finops", *arguments]
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, env=environment, **options
+    )
+
+
+def test_help_groups_the_commands():
+    answer = _process("--help")
+
+    assert answer.returncode == 0
+    assert [word for word in ("Load:", "Look:", "Keep:") if word in answer.stdout] == [
+        "Load:",
+        "Look:",
+        "Keep:",
+    ]
+
+
+@pytest.mark.parametrize("arguments", [[], ["aws"]])
+def test_without_a_command_the_help_is_shown(arguments):
+    answer = _process(*arguments)
+
+    assert answer.returncode == 2
+    assert "usage:" in answer.stdout
+
+
+def test_a_closed_pipe_is_no_traceback(finops):
+    script = f'"{sys.executable}" -m finops --data-dir "{finops.data}" sql --format csv'
+    answer = subprocess.run(
+        ["/bin/sh", "-c", f'{script} "SELECT range FROM range(200000)" | head -n 1'],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=dict(os.environ, PYTHONPATH=str(ROOT / "src")),
+    )
+
+    assert answer.stdout == "range\n"
+    assert "Traceback" not in answer.stderr
+
+
+def test_a_plain_locale_is_no_crash(finops):
+    environment = dict(os.environ, PYTHONPATH=str(ROOT / "src"), LC_ALL="C", PYTHONUTF8="0")
+    answer = subprocess.run(
+        [sys.executable, "-m", "finops", "--data-dir", str(finops.data), "sql", "SELECT 'é' AS x"],
+        capture_output=True,
+        check=False,
+        env=environment,
+    )
+
+    assert answer.returncode == 0
+    assert b"Traceback" not in answer.stderr
+
+
+def test_data_files_are_for_their_owner_alone(finops):
+    modes = {path: path.stat().st_mode & 0o077 for path in finops.data.rglob("*")}
+
+    assert not any(modes.values())
+
+
+def test_control_characters_from_bills_are_shown_not_obeyed(finops):
+    answer = finops("sql", "SELECT chr(27) || ']52;c;x' || chr(7) AS tag")
+
+    assert "\x1b" not in answer.out
+    assert "\\x1b]52;c;x\\x07" in answer.out
+
+
+def test_sample_reports_its_own_totals(tmp_path):
+    flags = ("--rows", "300", "--periods", "2", "--end-date", "2024-02", "--seed", "5")
+    answer = Finops(tmp_path)("sample", "aws", "--json", "--out", str(tmp_path / "b"), *flags)
+
+    finops = over_folder(tmp_path / "data", tmp_path / "b")
+    finops.aws("import-cur")
+
+    reported = {
+        each["period"]: (each["rows"], Decimal(each["unblended"]["USD"]))
+        for each in answer.document["deliveries"]
+    }
+    assert reported == finops.loaded()
+
+
+@pytest.mark.parametrize("flag", ["--rows", "--periods", "--files"])
+def test_sample_refuses_less_than_one(tmp_path, flag):
+    answer = Finops(tmp_path)("sample", "aws", "--out", str(tmp_path / "b"), flag, "0")
+
+    assert answer.code == 2
+    assert f"{flag} is at least 1" in answer.err
+
+
+def test_demo_shows_what_it_loaded_and_what_comes_next(tmp_path):
+    finops = Finops(tmp_path / "data")
+
+    answer = finops("demo", "--rows", "300")
+
+    assert answer.code == 0
+    assert "Loaded 6 billing periods, 12 files" in answer.out
+    assert "AmazonEC2" in answer.out
+    assert "data/demo/data/open_finops.duckdb" in answer.out
+    config = tmp_path / "data/demo/config.toml"
+    again = Finops(tmp_path / "unused")("aws", "import-cur", "-c", str(config))
+    assert "Nothing new" not in again.err  # --data-dir of this call is another one
+    assert again.code == 0
+
+
+def test_demo_leaves_other_peoples_folders_alone(tmp_path):
+    (tmp_path / "data/demo").mkdir(parents=True)
+    (tmp_path / "data/demo/thesis.txt").write_text("years of work")
+
+    answer = Finops(tmp_path / "data")("demo", "--rows", "300")
+
+    assert answer.code == 74
+    assert (tmp_path / "data/demo/thesis.txt").read_text() == "years of work"

@@ -1,0 +1,250 @@
+"""Downloads from S3: every page is read, no bytes of two versions mix, nothing comes twice."""
+
+import gzip
+import json
+
+import pytest
+
+from finops.config import Export
+from finops.delivery import StoredObject
+from finops.errors import AccessError, BadDataError, ConfigError, TemporaryError, UnavailableError
+from finops.storage import open_storage
+from finops.vendors.aws.sample import SampleLayout, write_sample
+from tests.driver import PERIODS, Finops, expected, upload
+
+
+@pytest.fixture
+def storage(bucket, s3_endpoint):
+    return open_storage(_export(bucket.name, s3_endpoint))
+
+
+def _export(bucket, endpoint):
+    return Export("aws", "default", "aws", bucket=bucket, endpoint=endpoint)
+
+
+@pytest.fixture
+def finops(tmp_path, bucket, s3_endpoint):
+    place = ("--prefix", "cur-reports", "--export-name", "monthly-cur")
+    return Finops(tmp_path / "data", "--bucket", bucket.name, "--endpoint", s3_endpoint, *place)
+
+
+def test_listing_goes_on_after_a_thousand_keys(bucket, storage):
+    for number in range(1005):
+        bucket.client.put_object(Bucket=bucket.name, Key=f"a/{number:04}", Body=b"x")
+
+    keys = [stored.key for stored in storage.list_objects("a/")]
+
+    assert keys == [f"a/{number:04}" for number in range(1005)]
+
+
+ODD_KEYS = ["/led/x.csv", "a//b.csv", "a/./b.csv", "with space/ü/x.csv", "q?&+%41=.csv", "a:b.csv"]
+
+
+@pytest.mark.parametrize("key", ODD_KEYS)
+def test_odd_keys_are_listed_and_read_as_they_are(bucket, storage, tmp_path, key):
+    bucket.client.put_object(Bucket=bucket.name, Key=key, Body=key.encode())
+
+    (stored,) = storage.list_objects(key[:2])
+    storage.download(stored, tmp_path / "file", lambda _amount: None)
+
+    assert stored.key == key
+    assert storage.head_object(key) == stored
+    assert (tmp_path / "file").read_text() == key
+    assert storage.read_object(key, 100)[0] == key.encode()
+
+
+def test_a_broken_download_goes_on_where_it_stopped(bucket, storage, tmp_path):
+    body = bytes(range(256)) * 8000
+    bucket.client.put_object(Bucket=bucket.name, Key="k", Body=body)
+    (tmp_path / "part").write_bytes(body[:1_000_000])
+    amounts = []
+
+    storage.download(storage.head_object("k"), tmp_path / "part", amounts.append)
+
+    assert (tmp_path / "part").read_bytes() == body
+    assert sum(amounts) == len(body) - 1_000_000
+
+
+def test_another_version_is_never_appended(bucket, storage, tmp_path):
+    bucket.client.put_object(Bucket=bucket.name, Key="k", Body=b"old" * 1000)
+    listed = storage.head_object("k")
+    (tmp_path / "part").write_bytes(b"old" * 500)
+    bucket.client.put_object(Bucket=bucket.name, Key="k", Body=b"new" * 1000)
+
+    with pytest.raises(TemporaryError) as refused:
+        storage.download(listed, tmp_path / "part", lambda _amount: None)
+
+    assert refused.value.code == "source-changed"
+    assert (tmp_path / "part").read_bytes() == b"old" * 500
+
+
+def test_missing_things_are_named_for_what_they_are(bucket, storage, s3_endpoint, tmp_path):
+    with pytest.raises(BadDataError, match="missing") as refused:
+        storage.head_object("nothing")
+    assert (refused.value.code, refused.value.where) == (
+        "missing-object",
+        f"s3://{bucket.name}/nothing",
+    )
+    gone = open_storage(_export("no-such-bucket-here", s3_endpoint))
+    with pytest.raises(ConfigError, match="bucket does not exist"):
+        list(gone.list_objects(""))
+    with pytest.raises(ConfigError, match="not a bucket name"):
+        open_storage(_export("s3://bucket/folder", s3_endpoint))
+
+
+def test_a_dead_endpoint_is_unavailable_and_bad_profiles_are_access(bucket, monkeypatch):
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    dead = open_storage(_export("bucket", "http://127.0.0.1:9"))
+    dead._client.meta.config.retries["total_max_attempts"] = 1
+    with pytest.raises(UnavailableError, match="does not answer"):
+        dead.head_object("k")
+    with pytest.raises(AccessError, match="nobody"):
+        open_storage(Export("aws", "default", "aws", bucket="bucket", profile="nobody"))
+
+
+def test_no_credentials_is_an_access_error(bucket, s3_endpoint, monkeypatch):
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    without = open_storage(_export(bucket.name, s3_endpoint))
+
+    with pytest.raises(AccessError, match="credentials"):
+        list(without.list_objects(""))
+
+
+def test_a_large_manifest_is_not_read_whole(bucket, storage):
+    bucket.client.put_object(Bucket=bucket.name, Key="k", Body=b"x" * 101)
+
+    with pytest.raises(BadDataError, match="at most 100"):
+        storage.read_object("k", 100)
+
+
+@pytest.mark.parametrize("prefix", ["", "deep/er/still", "with space/ü", "slash/"])
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_any_prefix_is_found_with_and_without_slashes(
+    tmp_path, seed, bucket, s3_endpoint, prefix, version
+):
+    layout = SampleLayout(prefix="P", cur_version=version, export_name="rep")
+    deliveries = write_sample(
+        tmp_path / "tree", periods=PERIODS[:1], rows=200, seed=seed, layout=layout
+    )
+    for path in (tmp_path / "tree").rglob("*"):
+        if path.is_file():
+            key = path.relative_to(tmp_path / "tree").as_posix().replace("P/", f"{prefix}/", 1)
+            body = path.read_bytes()
+            if key.endswith("Manifest.json"):
+                body = body.replace(b'"P/', json.dumps(f"{prefix}/")[:-1].encode())
+                body = body.replace(b"sample-bucket/P/", f"{bucket.name}/{prefix}/".encode())
+            bucket.client.put_object(Bucket=bucket.name, Key=key, Body=body)
+    cost = {"v1": "lineitem_unblendedcost", "v2": "line_item_unblended_cost"}[version]
+
+    for number, given in enumerate({prefix, f"/{prefix}", prefix.strip("/"), f"{prefix}/"}):
+        flags = ("--bucket", bucket.name, "--endpoint", s3_endpoint, "--prefix", given)
+        finops = Finops(tmp_path / f"data{number}", *flags, "--export-name", "rep")
+        answer = finops.aws("import-cur")
+        assert answer.code == 0, answer
+        assert finops.loaded(cost=cost) == expected(deliveries)
+
+
+def test_verified_files_are_not_downloaded_again(tmp_path, seed, bucket, finops):
+    layout = SampleLayout(files=3)
+    (delivery,) = write_sample(
+        tmp_path / "tree", periods=PERIODS[:1], rows=200, seed=seed, layout=layout
+    )
+    upload(tmp_path / "tree", bucket)
+    lost = bucket.client.get_object(Bucket=bucket.name, Key=delivery.data_keys[2])["Body"].read()
+    bucket.client.put_object(Bucket=bucket.name, Key=delivery.data_keys[2], Body=lost[:-9])
+    assert finops.aws("import-cur").code == 65
+    kept = {path: path.stat().st_ino for path in finops.data.rglob("*.csv.gz")}
+
+    bucket.client.put_object(Bucket=bucket.name, Key=delivery.data_keys[2], Body=lost)
+    answer = finops.aws("import-cur")
+
+    assert answer.code == 0
+    assert finops.loaded() == expected([delivery])
+    assert len(kept) == 2
+    now = {path.name: path.read_bytes() for path in finops.data.rglob("*.csv.gz")}
+    assert {path.name for path in kept} < now.keys()
+
+
+def test_a_delivery_overwritten_while_it_is_read_is_begun_again(
+    tmp_path, seed, bucket, finops, monkeypatch
+):
+    layout = SampleLayout(versioning="overwrite", files=2)
+    old = write_sample(tmp_path / "old", periods=PERIODS, rows=200, seed=seed, layout=layout)
+    new = write_sample(
+        tmp_path / "new", periods=PERIODS, rows=230, seed=seed, layout=layout, refresh=2
+    )
+    upload(tmp_path / "old", bucket)
+    assert finops.aws("discover-manifests").code == 0
+    assert finops.aws("extract-manifests").code == 0
+    upload(tmp_path / "new", bucket)
+
+    answer = finops.aws("extract-billing")
+    loading = finops.aws("load-billing-local")
+
+    assert set(answer.outcomes.values()) == {"staged"}
+    assert loading.code == 0
+    assert finops.loaded() == expected(new) != expected(old)
+    reasons = {row["reason"] for row in finops.aws("show-state").document["manifests"]}
+    assert reasons == {"", "source-changed"}
+
+
+def test_a_source_that_keeps_changing_is_left_for_later(tmp_path, seed, bucket, finops):
+    layout = SampleLayout(versioning="overwrite", files=1)
+    tree = tmp_path / "tree"
+    (delivery,) = write_sample(tree, periods=PERIODS[:1], rows=200, seed=seed, layout=layout)
+    upload(tree, bucket)
+    changing = _ChangingStorage(bucket, delivery.data_keys[0])
+    with changing.after_every_download():
+        answer = finops.aws("import-cur")
+
+    (result,) = answer.results
+    assert (answer.code, result["error"]["code"]) == (75, "source-changed")
+    assert changing.downloads == 4
+    assert finops.aws("import-cur").code == 0
+
+
+class _ChangingStorage:
+    """Replaces an object each time it was downloaded, as AWS does in OVERWRITE mode."""
+
+    def __init__(self, bucket, key):
+        self.bucket, self.key, self.downloads = bucket, key, 0
+
+    def after_every_download(self):
+        from finops.storage.s3 import S3Storage
+
+        download = S3Storage.download
+
+        def and_change(storage, stored: StoredObject, to, advance):
+            download(storage, stored, to, advance)
+            self.downloads += 1
+            body = self.bucket.client.get_object(Bucket=self.bucket.name, Key=self.key)["Body"]
+            text = gzip.compress(gzip.decompress(body.read()), mtime=self.downloads)
+            self.bucket.client.put_object(Bucket=self.bucket.name, Key=self.key, Body=text)
+
+        patch = pytest.MonkeyPatch()
+        patch.setattr(S3Storage, "download", and_change)
+        return _Undo(patch)
+
+
+class _Undo:
+    def __init__(self, patch):
+        self.patch = patch
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.patch.undo()
+
+
+def test_a_manifest_that_names_another_bucket_is_read_here_with_a_notice(
+    tmp_path, seed, bucket, finops
+):
+    deliveries = write_sample(tmp_path / "tree", periods=PERIODS[:1], rows=200, seed=seed)
+    upload(tmp_path / "tree", bucket)
+
+    answer = finops.aws("import-cur")
+
+    assert "names the bucket 'sample-bucket'" in answer.document["notices"][0]
+    assert finops.loaded() == expected(deliveries)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -40,10 +41,11 @@ def demo(arguments: argparse.Namespace, output: Output) -> int:
     output.table(("service", "billed cost", "currency"), services, right=("billed cost",))
     output.line()
     output.line(f"The database: {display_path(done.database)}")
+    program = "finops" if Path(sys.argv[0]).name == "finops" else "./finops"
     output.line("Next:")
-    output.line(f'  ./finops -c {config_file} sql "SELECT * FROM aws_billing.billing LIMIT 5"')
-    output.line(f"  ./finops -c {config_file} aws import-cur      (again: nothing new to load)")
-    output.line("  ./finops aws list-manifests --bucket YOUR-BUCKET --prefix YOUR-PREFIX")
+    output.line(f'  {program} -c {config_file} sql "SELECT * FROM aws_billing.billing LIMIT 5"')
+    output.line(f"  {program} -c {config_file} aws import-cur      (again: nothing new to load)")
+    output.line(f"  {program} aws list-manifests --bucket YOUR-BUCKET --prefix YOUR-PREFIX")
     return 0
 
 

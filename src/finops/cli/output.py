@@ -68,7 +68,9 @@ class Output:
 
     @contextmanager
     def track(self, description: str, total: int) -> Iterator[Advance]:
-        """Show a progress bar while a person is looking, and nothing in a pipe."""
+        """Show a progress bar while a person is looking; in a pipe a line if ``-v`` asks for it."""
+        if self.verbose:
+            self.say(f"{description}, {size(total)}")
         if self.quiet or self.json or not sys.stderr.isatty():
             yield lambda _amount: None
             return

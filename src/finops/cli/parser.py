@@ -87,7 +87,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"finops {__version__}")
     _add_shared(parser, default=None)
-    commands = parser.add_subparsers(metavar="COMMAND", help=argparse.SUPPRESS)
+    commands = parser.add_subparsers(prog="finops", metavar="COMMAND", help=argparse.SUPPRESS)
     helps = {
         "demo": _add_demo(commands),
         "sample": _add_sample(commands),

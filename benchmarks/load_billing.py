@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Time the load step against plain DuckDB on the same files: a ratio, in the same run.
 
-Plain DuckDB is ``CREATE TABLE AS SELECT`` with the same types by explicit CAST, into a database file
-of its own, followed by a checkpoint; nothing is verified, named or recorded. Run it with
+Plain DuckDB is ``CREATE TABLE AS SELECT`` with the same types by explicit CAST, into a database
+file of its own, followed by a checkpoint; nothing is verified, named or recorded. Run it with
 
     .venv-test/bin/python benchmarks/load_billing.py [--rows 1000000] [--rounds 3]
 """
@@ -15,6 +15,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -65,13 +67,11 @@ def compare(name: str, folder: Path, layout: SampleLayout, rows: int, rounds: in
         finops(staged, step, *place)
     pairs = []
     for _ in range(rounds):
-        data = folder / "data"
+        data, plain = folder / "data", folder / "plain.duckdb"
         shutil.copytree(staged, data)
-        ours = timed(lambda data=data: finops(data, "load-billing-local", *place))
+        ours = timed(partial(finops, data, "load-billing-local", *place))
         files = sorted(map(str, data.rglob("000*")))
-        types = stored_types(data)
-        plain = folder / "plain.duckdb"
-        theirs = timed(lambda: plain_duckdb(plain, files, types))
+        theirs = timed(partial(plain_duckdb, plain, files, stored_types(data)))
         pairs.append((ours, theirs))
         shutil.rmtree(data)
         plain.unlink()
@@ -123,7 +123,7 @@ def load_by_hand(database: str, files: list[str], types: dict[str, str]) -> None
         db.execute("CHECKPOINT").fetchall()
 
 
-def timed(work) -> float:
+def timed(work: Callable[[], None]) -> float:
     """Return the seconds that ``work`` takes."""
     begin = time.perf_counter()
     work()

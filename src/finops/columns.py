@@ -32,7 +32,7 @@ class ColumnType(StrEnum):
     MONEY_MAP = "MAP(VARCHAR, DECIMAL(38,24))"
 
 
-_NUMBERS = (ColumnType.BIGINT, ColumnType.DOUBLE, ColumnType.MONEY)
+_NUMBERS = frozenset((ColumnType.BIGINT, ColumnType.DOUBLE, ColumnType.MONEY))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +103,8 @@ def widen(one: ColumnType, other: ColumnType) -> ColumnType:
     if one == other:
         return one
     pair = {one, other}
-    if pair <= set(_NUMBERS):
-        return max(pair, key=_NUMBERS.index)
+    if pair <= _NUMBERS:
+        return ColumnType.MONEY
     if pair == {ColumnType.DATE, ColumnType.TIMESTAMP}:
         return ColumnType.TIMESTAMP
     if pair == {ColumnType.TEXT_MAP, ColumnType.MONEY_MAP}:

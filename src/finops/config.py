@@ -14,7 +14,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 from finops.columns import clean_column_name
 from finops.errors import ConfigError
@@ -149,7 +148,7 @@ class _Sources:
 
     def table(self, section: str) -> Mapping[str, Any]:
         found: Mapping[str, Any] = self.document
-        for part in section.split(".", 2):
+        for part in _parts(section):
             inner = found.get(part, {})
             if not isinstance(inner, Mapping):
                 raise ConfigError(
@@ -196,7 +195,7 @@ def load_config(
 
 def environment_names(section: str, key: Key) -> list[str]:
     """Return the variables that set a key, the one that wins first."""
-    words = [clean_column_name(part).upper() for part in [*section.split(".", 2), key.name]]
+    words = [clean_column_name(part).upper() for part in [*_parts(section), key.name]]
     names = ["_".join(["FINOPS", *words])]
     if section == "project":
         names.append(f"FINOPS_{key.name.upper()}")
@@ -206,12 +205,8 @@ def environment_names(section: str, key: Key) -> list[str]:
 
 
 def mask_secrets(text: str) -> str:
-    """Hide the password of a URL."""
-    parts = urlsplit(text) if "://" in text and "@" in text else None
-    if parts is None or parts.username is None:
-        return text
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"********@{host}"))
+    """Hide user and password of every URL in a text."""
+    return re.sub(r"(\w[\w+.-]*://)[^/\s\"']*@", r"\1********@", text)
 
 
 def _read_sources(
@@ -259,7 +254,7 @@ def _refuse_names(
         raise ConfigError(
             f"unknown key {name!r} in [{section}]" if section else f"unknown section [{name}]",
             code="unknown-key",
-            where=sources.where(section, name) if section else sources.where(name),
+            where=sources.where(section, name),
             do=f"did you mean {near[0]!r}?" if near else f"known are: {', '.join(known)}",
         )
 
@@ -270,10 +265,11 @@ def _exports(sources: _Sources, vendor: str) -> Iterator[Export]:
     if not named or _names_an_export(sources, vendor):
         yield _export(sources, vendor, "default")
     for name in named:
-        if name == "default":
+        if name == "default" or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,40}", name):
             raise ConfigError(
-                f"the export 'default' is [{vendor}] itself",
-                where=sources.where(f"{vendor}.exports.default"),
+                f"{name!r} cannot be the name of an export",
+                where=sources.where(f"{vendor}.exports.{name}"),
+                do=f"use letters, digits, - and _; 'default' is [{vendor}] itself",
             )
         yield _export(sources, vendor, name)
 
@@ -351,7 +347,7 @@ def _lookup(sources: _Sources, section: str, key: Key) -> tuple[Any, str, Path] 
     """Find a value, its source and the folder that relative paths in it start from."""
     vendor, _, rest = section.partition(".exports.")
     flagged = sources.flags.get(key.name)
-    aimed = sources.flags.get("export") in (None, rest or "default")
+    aimed = section == "project" or sources.flags.get("export") in (None, rest or "default")
     if flagged is not None and aimed and not section.startswith("warehouse"):
         return flagged, f"flag --{key.name.replace('_', '-')}", Path()
     for name in environment_names(section, key):
@@ -370,7 +366,7 @@ def _checked(value: Any, key: Key, source: str, base: Path) -> Any:
         return _integer(value, key, source)
     if not isinstance(value, str):
         raise _wrong_type(key, value, "text in quotes", source)
-    if key.choices and value and value not in key.choices:
+    if key.choices and value not in (*key.choices, key.default):
         near = difflib.get_close_matches(value, key.choices, n=1)
         raise ConfigError(
             f"{key.name} cannot be {value!r}",
@@ -378,9 +374,9 @@ def _checked(value: Any, key: Key, source: str, base: Path) -> Any:
             do=f"did you mean {near[0]!r}?" if near else f"use one of {', '.join(key.choices)}",
         )
     if key.kind == "path":
-        return base / Path(value).expanduser()
+        return base / _expanded(value, source)
     if key.kind == "place":
-        return _place(value, base)
+        return _place(value, base, source)
     if key.kind == "period":
         return _period(value, key, source)
     return value
@@ -394,11 +390,18 @@ def _integer(value: Any, key: Key, source: str) -> int:
     return value
 
 
-def _place(value: str, base: Path) -> str:
+def _expanded(value: str, source: str) -> Path:
+    try:
+        return Path(value).expanduser()
+    except RuntimeError as error:
+        raise ConfigError(f"{value}: {error}", where=source) from error
+
+
+def _place(value: str, base: Path, source: str) -> str:
     """Return a bucket as it stands, or a folder with a ``/`` in it."""
     if "://" in value and not value.startswith("file://"):
         return value.rstrip("/")
-    path = Path(value.removeprefix("file://")).expanduser()
+    path = _expanded(value.removeprefix("file://"), source)
     if "/" not in value and value not in (".", ".."):
         return value
     folder = path if path.is_absolute() else base / path
@@ -418,14 +421,28 @@ def _wrong_type(key: Key, value: Any, wanted: str, source: str) -> ConfigError:
     )
 
 
+def _parts(section: str) -> list[str]:
+    """Split a section's name; a warehouse or an export may have dots in its own."""
+    return section.split(".", 1 if section.startswith("warehouse.") else 2)
+
+
 def _line_of(text: str, section: str, key: str) -> int | None:
-    """Find the line of a key in TOML text (tomllib does not tell)."""
-    inside, header = section == "", re.compile(r"\s*\[+\s*(.+?)\s*\]+\s*(#.*)?$")
+    """Find the line of a section or key in TOML text (tomllib does not tell)."""
+    wanted = ".".join(filter(None, (section, key)))
+    here = ""
     for number, line in enumerate(text.splitlines(), 1):
-        if match := header.match(line):
-            inside = match[1].replace('"', "").replace("'", "") == section
-            if inside and not key:
-                return number
-        elif inside and key and re.match(rf"\s*[\"']?{re.escape(key)}[\"']?\s*[=.]", line):
+        header = re.match(r"\s*\[+\s*(.+?)\s*\]+\s*(#.*)?$", line)
+        assigned = re.match(r"\s*([^=#\[]+?)\s*=", line)
+        if header:
+            here = found = _unquoted(header[1])
+        elif assigned:
+            found = ".".join(filter(None, (here, _unquoted(assigned[1]))))
+        else:
+            continue
+        if found == wanted or found.startswith(f"{wanted}."):
             return number
     return None
+
+
+def _unquoted(name: str) -> str:
+    return name.replace('"', "").replace("'", "")

@@ -8,17 +8,29 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import lzma
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import IO
 
 from finops.errors import BadDataError
 
 _BLOCK = 1 << 20
 _PARQUET_MAGIC = b"PAR1"
+# What a damaged zip makes zipfile and its codecs raise.
+_ZIP_ERRORS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+)
 
 
 def verify_file(path: Path, key: str, file_format: str, compression: str) -> str:
@@ -44,22 +56,22 @@ def check_length(path: Path, key: str, listed: int) -> None:
         raise _damaged(key, f"{size:,} bytes came, {listed:,} were listed")
 
 
-@contextmanager
-def open_zip_entry(path: Path, key: str) -> Iterator[IO[bytes]]:
-    """Open the one file in a zip; its name is ignored.
+def read_zip_entry(path: Path, key: str) -> Iterator[bytes]:
+    """Yield the content of the one file in a zip, block by block; its name is ignored.
 
     Raises:
-        BadDataError: it is no zip, or holds more or less than one file.
+        BadDataError: it is no zip, is damaged, or holds more or less than one file.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
-            if len(entries) != 1:
-                raise _damaged(key, f"the zip holds {len(entries)} entries, one is expected")
-            with archive.open(entries[0]) as entry:
-                yield entry
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+            if len(entries) == 1:
+                with archive.open(entries[0]) as entry:
+                    yield from iter(partial(entry.read, _BLOCK), b"")
+    except (*_ZIP_ERRORS, OSError) as error:
         raise _damaged(key, f"the zip is damaged: {error}") from error
+    if len(entries) != 1:
+        raise _damaged(key, f"the zip holds {len(entries)} entries, one is expected")
 
 
 def _check_gzip(path: Path, key: str) -> None:
@@ -76,9 +88,8 @@ def _check_gzip(path: Path, key: str) -> None:
 
 
 def _check_zip(path: Path, key: str) -> None:
-    with open_zip_entry(path, key) as entry:
-        while entry.read(_BLOCK):
-            pass
+    for _block in read_zip_entry(path, key):
+        pass
 
 
 def _check_parquet(path: Path, key: str) -> None:

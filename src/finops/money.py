@@ -6,36 +6,36 @@ The SQL functions behind these expressions are in ``money.sql``.
 
 from __future__ import annotations
 
-from importlib.resources import files
+import re
 
 from finops.columns import ColumnType
 
-FUNCTIONS = files("finops").joinpath("money.sql").read_text()
+MONEY_SCALE = 24
 
 _INTEGERS = frozenset(
     f"{sign}{size}" for sign in ("", "U") for size in ("TINYINT", "SMALLINT", "INTEGER", "BIGINT")
 )
-_FLOATS = frozenset(("FLOAT", "DOUBLE"))
-
-
-def is_float(physical: str) -> bool:
-    """Tell whether a physical type is binary floating point."""
-    return physical in _FLOATS
 
 
 def money_expression(column: str, physical: str) -> str:
     """Return SQL that turns ``column`` into money, or fails on what is no number."""
-    if physical in _FLOATS:
-        return f"finops.money_of_double(CAST({column} AS DOUBLE))"
-    if physical in _INTEGERS or physical.startswith("DECIMAL"):
+    if physical == "DOUBLE":
+        return f"finops.money_of_double({column})"
+    if _fits(physical):
         return f"CAST({column} AS {ColumnType.MONEY})"
     return f"finops.money(nullif(CAST({column} AS VARCHAR), ''))"
 
 
 def rounded_expression(column: str, physical: str) -> str:
     """Return SQL that is true where turning ``column`` into money loses a digit."""
-    if physical in _FLOATS:
-        return f"finops.is_rounded_double(CAST({column} AS DOUBLE))"
-    if physical in _INTEGERS or physical.startswith("DECIMAL"):
+    if physical == "DOUBLE":
+        return f"finops.is_rounded_double({column})"
+    if _fits(physical):
         return "false"
-    return f"finops.is_rounded({column})"
+    return f"finops.is_rounded(CAST({column} AS VARCHAR))"
+
+
+def _fits(physical: str) -> bool:
+    """Tell whether the type has no digit beyond the 24th decimal."""
+    scale = re.fullmatch(r"DECIMAL\(\d+,\s*(\d+)\)", physical)
+    return physical in _INTEGERS or (scale is not None and int(scale[1]) <= MONEY_SCALE)

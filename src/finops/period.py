@@ -51,7 +51,8 @@ class BillingPeriod:
     @property
     def end(self) -> datetime:
         """The first moment after it, UTC."""
-        return self.shift(1).start
+        years, month = divmod(self.year * 12 + self.month, 12)
+        return datetime(years, month + 1, 1, tzinfo=UTC)
 
     def shift(self, months: int) -> BillingPeriod:
         """Return the period ``months`` later, or earlier when negative."""

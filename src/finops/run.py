@@ -103,7 +103,8 @@ def start_run(config: Config, command: str, track: Track = untracked) -> Iterato
             state.start_run(run_id, command)
             yield Run(run_id, config, data, state, track)
         except BaseException as error:
-            code = error.exit_code if isinstance(error, FinopsError) else 1
+            interrupted = 130 if isinstance(error, KeyboardInterrupt) else 1
+            code = error.exit_code if isinstance(error, FinopsError) else interrupted
             state.finish_run(run_id, code, f"{error}" or type(error).__name__)
             raise
         finally:

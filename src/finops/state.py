@@ -89,19 +89,18 @@ class State:
     def __init__(self, path: Path) -> None:
         """Open or create the database at ``path``."""
         self._root = path.parent
-        try:
+        with _explained(path):
             self._db = sqlite3.connect(
                 path, timeout=30, isolation_level=None, check_same_thread=False
             )
-            self._db.row_factory = sqlite3.Row
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._migrate(path)
-        except sqlite3.Error as error:
-            raise LocalError(
-                f"the state {path} cannot be opened: {error}",
-                code="state",
-                do=f"move {path.name} away and run again: it is made anew from the store",
-            ) from error
+        try:
+            with _explained(path):
+                self._db.row_factory = sqlite3.Row
+                self._db.execute("PRAGMA journal_mode = WAL")
+                self._migrate(path)
+        except LocalError:
+            self._db.close()
+            raise
 
     def close(self) -> None:
         """Close the database."""
@@ -295,3 +294,15 @@ class State:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise LocalError(
+            f"the state {path} cannot be opened: {error}",
+            code="state",
+            do=f"move {path.name} away and run again: it is made anew from the store",
+        ) from error

@@ -12,7 +12,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from finops.vendors.aws.sample import write_sample
+from finops.vendors.aws.sample import SampleLayout, write_sample
 from tests.driver import PERIODS, Finops, expected, over_folder
 
 ROOT = Path(__file__).parents[2]
@@ -314,3 +314,63 @@ def test_demo_leaves_other_peoples_folders_alone(tmp_path):
 
     assert answer.code == 74
     assert (tmp_path / "data/demo/thesis.txt").read_text() == "years of work"
+
+
+def test_json_of_sql_hides_no_column_and_is_always_json(finops):
+    statement = (
+        "SELECT 1 AS a, 2 AS a, 'nan'::DOUBLE AS b, MAP {1: 'x'} AS c, 0.10::DECIMAL(9,2) AS d"
+    )
+
+    rows = json.loads(finops("--json", "sql", statement).out)
+
+    assert rows == [{"a": 1, "a:1": 2, "b": "nan", "c": {"1": "x"}, "d": "0.10"}]
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--format", "parquet"), "is for a file"),
+        (("--format", "table", "-o", "x.txt"), "is for the screen"),
+        (("-o", "no/such/folder.csv"), "does not exist"),
+    ],
+)
+def test_sql_formats_that_make_no_sense_are_refused(finops, flags, said):
+    answer = finops("sql", "SELECT 1", *flags)
+
+    assert answer.code in (2, 74)
+    assert said in answer.err
+
+
+def test_sql_output_follows_the_files_ending(finops, tmp_path):
+    for ending in ("csv", "json", "parquet"):
+        assert finops("sql", "SELECT 1 AS x", "-o", str(tmp_path / f"x.{ending}")).code == 0
+
+    assert (tmp_path / "x.csv").read_text() == "x\n1\n"
+    assert json.loads((tmp_path / "x.json").read_text()) == [{"x": 1}]
+    assert duckdb.execute(f"FROM '{tmp_path}/x.parquet'").fetchall() == [(1,)]
+
+
+def test_one_export_in_the_wrong_shape_does_not_hold_the_others_back(tmp_path, seed):
+    v2 = SampleLayout(cur_version="v2")
+    write_sample(tmp_path / "one", periods=PERIODS[:1], rows=200, seed=seed)
+    write_sample(tmp_path / "two", periods=PERIODS[:1], rows=200, seed=seed)
+    file = tmp_path / "config.toml"
+    file.write_text(
+        '[aws]\nprefix = "cur-reports"\nexport_name = "monthly-cur"\nbucket = "./one"\n'
+        '[aws.exports.two]\nbucket = "./two"\n'
+    )
+    finops = Finops(tmp_path / "data", "-c", str(file))
+    assert finops.aws("import-cur").code == 0
+    write_sample(tmp_path / "one", periods=PERIODS[1:2], rows=200, seed=seed)
+    write_sample(tmp_path / "three", periods=PERIODS[1:2], rows=200, seed=seed, layout=v2)
+    file.write_text(file.read_text().replace("./two", "./three"))
+
+    answer = finops.aws("import-cur")
+
+    assert answer.code == 3
+    assert [(each["export"], each["outcome"]) for each in answer.results] == [
+        ("default", "loaded"),
+        ("default", "unchanged"),
+        ("two", "failed"),
+    ]
+    assert len(finops.loaded()) == 2

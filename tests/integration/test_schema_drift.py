@@ -139,7 +139,7 @@ def test_parquet_and_csv_of_one_account_share_their_columns(tmp_path):
     ]
 
 
-def _deliver_parquet(bucket, period):
+def _deliver_parquet(bucket, period, amount="0.1"):
     """Write a CUR v1 Parquet delivery in AWS's spelling, with a manifest without columns."""
     year, month = period.split("-")
     folder = bucket / f"cur-reports/monthly-cur/{year}{month}01-20991231"
@@ -148,7 +148,7 @@ def _deliver_parquet(bucket, period):
         each.mkdir(parents=True)
     name = "monthly-cur-00001.snappy.parquet"
     duckdb.execute(
-        "COPY (SELECT 0.1::DOUBLE AS line_item_usage_amount, 0.1::DOUBLE AS"
+        f"COPY (SELECT {amount}::DOUBLE AS line_item_usage_amount, 0.1::DOUBLE AS"
         " line_item_unblended_cost, '7' AS product_max_iopsvolume, 'us' AS"
         " resource_tags_user_zone, '' AS resource_tags_user_unknown_one)"
         f" TO '{data / name}' (FORMAT parquet)"
@@ -212,6 +212,21 @@ def test_an_export_that_changes_its_version_needs_another_dataset(tmp_path, seed
 
     answer = over_folder(finops.data, tmp_path / "v2").aws("import-cur")
 
-    assert (answer.code, answer.document["error"]["code"]) == (78, "other-shape")
-    assert "shape v1" in answer.document["error"]["what"]
+    (result,) = answer.results
+    assert (answer.code, result["error"]["code"]) == (78, "other-shape")
+    assert "shape v1" in result["error"]["what"]
     assert finops.loaded() == before
+
+
+def test_values_that_the_wider_type_cannot_hold_keep_the_new_month_out(tmp_path):
+    bucket = tmp_path / "bucket"
+    finops = over_folder(tmp_path / "data", bucket)
+    _deliver_parquet(bucket, "2024-01", amount="1e15")
+    assert finops.aws("import-cur").code == 0
+    before = _table(finops)
+
+    _deliver_csv(bucket, "2024-02", MONTHS["2024-02"])
+    answer = finops.aws("import-cur")
+
+    assert (answer.code, answer.results[0]["error"]["code"]) == (3, "other-type")
+    assert _table(finops) == before

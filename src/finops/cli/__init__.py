@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from finops.cli.parser import build_parser, parse
-from finops.errors import FinopsError
+from finops.errors import FinopsError, LocalError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -36,6 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader of stdout has gone; Python would complain again while closing it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 141
+    except OSError as error:
+        code = output.fail(LocalError(f"{error.strerror or error}: {error.filename or 'disk'}"))
     except Exception as error:  # noqa: BLE001 - the last resort, here only
         code = output.crash(error)
     return code

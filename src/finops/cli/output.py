@@ -51,7 +51,7 @@ class Output:
 
         table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
         for title in titles:
-            table.add_column(title, justify="right" if title in right else "left")
+            table.add_column(Text(visible(title)), justify="right" if title in right else "left")
         for row in rows:
             table.add_row(*(Text(visible(show(cell))) for cell in row))
         _console(sys.stdout).print(table)
@@ -116,13 +116,15 @@ class Output:
 
 def error_document(error: FinopsError) -> dict[str, Any]:
     """Return an error as JSON shows it."""
-    return {
+    parts = {
         "code": error.code,
         "what": error.what,
         "where": error.where,
         "kept": error.kept,
         "do": error.do,
-        "exit_code": error.exit_code,
+    }
+    return {name: text and mask_secrets(text) for name, text in parts.items()} | {
+        "exit_code": error.exit_code
     }
 
 

@@ -229,7 +229,9 @@ def _add_sql(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> s
     parser = _subparser(commands, "sql", text, "look:sql")
     parser.add_argument("statement", help="one SQL statement, or - to read it from stdin")
     parser.add_argument(
-        "--format", choices=("table", "csv", "json", "parquet"), help="default: table"
+        "--format",
+        choices=("table", "csv", "json", "parquet"),
+        help="default: a table, or what FILE's ending says",
     )
     parser.add_argument("--output", "-o", metavar="FILE", help="write to a file instead of stdout")
     return text

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from finops.config import Export
-from finops.errors import AccessError, ConfigError, FinopsError, LocalError
+from finops.errors import AccessError, FinopsError, LocalError
 from finops.run import PeriodResult, Run
 from finops.state import Attempt, DeliveryState
 from finops.steps.loaded import loaded_periods, tell_kept
 
 # These would befall every other period as well.
-_FOR_ALL = (AccessError, ConfigError, LocalError)
+_FOR_ALL = (AccessError, LocalError)
 
 
 def open_attempts(run: Run, export: Export, state: DeliveryState) -> list[Attempt]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -80,7 +81,7 @@ class FolderStorage:
 
     def _path(self, key: str) -> Path:
         path = self.root.joinpath(*_parts(key))
-        if ".." in _parts(key) or not path.is_file():
+        if ".." in _parts(key) or not _is_file(path):
             raise BadDataError(
                 "the file is missing",
                 code="missing-object",
@@ -96,6 +97,16 @@ class FolderStorage:
 def _parts(key: str) -> list[str]:
     """Split a key as a file system does: empty segments and ``.`` name nothing."""
     return [part for part in key.split("/") if part not in ("", ".")]
+
+
+def _is_file(path: Path) -> bool:
+    """Tell whether the path is a file; a name that no file can have is none."""
+    try:
+        return path.is_file()
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            return False
+        raise
 
 
 def _stored(key: str, path: Path) -> StoredObject:

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from finops.columns import LOAD_COLUMN, PERIOD_COLUMN, StoredColumn
+import duckdb
+
+from finops.columns import LOAD_COLUMN, PERIOD_COLUMN, ColumnType, StoredColumn
 from finops.config import Export
-from finops.errors import ConfigError
+from finops.errors import BadDataError, ConfigError
 from finops.period import BillingPeriod
 from finops.store.ledger import current_loads
 from finops.store.registry import read_registry, widened_expression
@@ -116,15 +118,39 @@ class Dataset:
         query(self.db, f"DROP TABLE {self.table(STAGE)}")
 
     def create_view(self) -> None:
-        """Make ``billing``: all periods, every registered column in its registered type.
-
-        Every column is spelled out: a union that infers types would narrow decimals.
-        """
+        """Make ``billing``: all periods, every registered column, spelled out with its type."""
         selects = [self._registered(table) for table in self._tables_in_use()]
         query(
             self.db,
             f"CREATE OR REPLACE VIEW {self.table(VIEW)} AS " + "\nUNION ALL\n".join(selects),
         )
+
+    def widen_tables(self) -> None:
+        """Give the columns of all tables their registered types.
+
+        Done when a type widens, not when ``billing`` is read: what does not fit is found now.
+
+        Raises:
+            BadDataError: earlier values do not fit the type that the new delivery needs.
+        """
+        registered = {column.name: column.type for column in self.registry().values()}
+        for table in self._tables_in_use():
+            for name, present in self._column_types(table).items():
+                if registered.get(name, present) != present:
+                    self._alter(table, name, present, registered[name])
+
+    def _alter(self, table: str, name: str, present: str, wanted: ColumnType) -> None:
+        cell = identifier(name)
+        widened = widened_expression(cell, present, wanted)
+        sql = f"ALTER TABLE {self.table(table)} ALTER {cell} TYPE {wanted} USING {widened}"
+        try:
+            query(self.db, sql)
+        except duckdb.ConversionException as error:
+            raise BadDataError(
+                f"the column {name} now needs {wanted}, which values of {table} do not fit",
+                code="other-type",
+                do=f"give the export a new dataset in [{self.export.section}]",
+            ) from error
 
     def _grow_single_table(self) -> None:
         single = self.table(_SINGLE)
@@ -134,20 +160,21 @@ class Dataset:
         )
         present = self._column_types(_SINGLE)
         for column in self.registry().values():
-            name = identifier(column.name)
             if column.name not in present:
-                query(self.db, f"ALTER TABLE {single} ADD COLUMN {name} {column.type}")
-            elif present[column.name] != column.type:
-                widened = widened_expression(name, present[column.name], column.type)
                 query(
                     self.db,
-                    f"ALTER TABLE {single} ALTER {name} TYPE {column.type} USING {widened}",
+                    f"ALTER TABLE {single} ADD COLUMN {identifier(column.name)} {column.type}",
                 )
 
     def _registered(self, table: str) -> str:
         """Return SQL that reads a table as ``billing`` shows it."""
         present = self._column_types(table)
-        cells = [_cell(column, present.get(column.name)) for column in self.registry().values()]
+        cells = [
+            identifier(column.name)
+            if column.name in present
+            else f"CAST(NULL AS {column.type}) AS {identifier(column.name)}"
+            for column in self.registry().values()
+        ]
         return f"SELECT {', '.join([PERIOD_COLUMN, *cells, LOAD_COLUMN])} FROM {self.table(table)}"
 
     def _column_types(self, table: str) -> dict[str, str]:
@@ -176,12 +203,6 @@ class Dataset:
 def table_of(period: BillingPeriod) -> str:
     """Return the name of a period's table in the strategy ``separate``."""
     return f"billing_{period.year:04}_{period.month:02}"
-
-
-def _cell(column: StoredColumn, present: str | None) -> str:
-    name = identifier(column.name)
-    value = widened_expression(name, present, column.type) if present else "NULL"
-    return f"CAST({value} AS {column.type}) AS {name}" if value != name else name
 
 
 def _named(vendor: str, export: str, shape: str) -> str:

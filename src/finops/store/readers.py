@@ -9,8 +9,8 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import itertools
 import re
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ import duckdb
 
 from finops.columns import ColumnType, FileColumn, SourceColumn, StoredColumn
 from finops.errors import BadDataError
-from finops.integrity import open_zip_entry
+from finops.integrity import read_zip_entry
 from finops.money import money_expression, rounded_expression
 from finops.store.registry import widened_expression
 from finops.store.sql import Connection, identifier, query
@@ -58,8 +58,8 @@ def readable(
         return
     unpacked = scratch / f"{path.name}.csv"
     try:
-        with open_zip_entry(path, key) as source, unpacked.open("wb") as target:
-            shutil.copyfileobj(source, target, 1 << 20)
+        with unpacked.open("wb") as target:
+            target.writelines(read_zip_entry(path, key))
         yield DataFileSource(unpacked, key, file_format, "none")
     finally:
         unpacked.unlink(missing_ok=True)
@@ -91,8 +91,8 @@ def select_rows(
     """Return SQL, with its values, that reads files with the same header.
 
     Every cell is read as the type its column has in this delivery, then widened to that of
-    its target; ``ROUNDED_COLUMN`` is
-    the number of money cells in the row that lose digits beyond the 24th decimal.
+    its target; ``ROUNDED_COLUMN`` is the number of money cells in the row that lose digits
+    beyond the 24th decimal.
     """
     references = _references(sources[0], columns)
     cells = [
@@ -179,12 +179,12 @@ def _read_header(source: DataFileSource) -> list[str]:
     with _open(source) as raw:
         if raw.read(2) in _BOMS:
             raise ValueError("it is UTF-16; CUR files are UTF-8")
-        raw.seek(0)
-        lines = _text(raw)
-        csv.field_size_limit(_FIELD_LIMIT)
-        header = next(csv.reader(lines, strict=True), None)
+    csv.field_size_limit(_FIELD_LIMIT)
+    with _text(source) as text:
+        header = next(csv.reader(text, strict=True), None)
     if not header:
         raise ValueError("there is no header")
+    "".join(header).encode()
     return header
 
 
@@ -194,8 +194,11 @@ def _open(source: DataFileSource) -> IO[bytes]:
     return source.path.open("rb")
 
 
-def _text(raw: IO[bytes]) -> io.TextIOWrapper:
-    return io.TextIOWrapper(raw, encoding="utf-8-sig", newline="")
+def _text(source: DataFileSource) -> io.TextIOWrapper:
+    """Read as text; bytes that are no UTF-8 come through and are found where they stand."""
+    return io.TextIOWrapper(
+        _open(source), encoding="utf-8-sig", errors="surrogateescape", newline=""
+    )
 
 
 def _check_names(names: Sequence[str], source: DataFileSource) -> None:
@@ -253,8 +256,8 @@ def _row_of_cell(db: Connection, source: DataFileSource, reference: str, cell: s
 
 
 def _line_of_cell(source: DataFileSource, position: int, cell: str) -> int:
-    with _open(source) as raw:
-        rows = csv.reader(_text(raw))
+    with _text(source) as text:
+        rows = csv.reader(text)
         before = 0
         for row in rows:
             if position < len(row) and row[position] == cell:
@@ -263,10 +266,19 @@ def _line_of_cell(source: DataFileSource, position: int, cell: str) -> int:
     return 0
 
 
+def _line_of_row(source: DataFileSource, number: int) -> int:
+    """Return the line that a row begins in; DuckDB's "line" counts rows, the header included."""
+    with _text(source) as text:
+        rows = csv.reader(text)
+        for _row in itertools.islice(rows, number - 1):
+            pass
+        return rows.line_num + 1
+
+
 def _unreadable(source: DataFileSource, error: Exception) -> BadDataError:
     """Translate what DuckDB or a codec says about a file."""
     text = str(error)
-    line = re.search(r"Line: (\d+)", text)
+    row = re.search(r"Line: (\d+)", text)
     counts = re.search(r"Expected Number of Columns: (\d+) Found: (\d+)", text)
     if counts:
         what = f"the row has {counts[2]} cells, the header has {counts[1]}"
@@ -276,6 +288,6 @@ def _unreadable(source: DataFileSource, error: Exception) -> BadDataError:
     return BadDataError(
         what,
         code="bad-file",
-        where=f"{source.key}, line {line[1]}" if line else source.key,
+        where=f"{source.key}, line {_line_of_row(source, int(row[1]))}" if row else source.key,
         do=_DO,
     )

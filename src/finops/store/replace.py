@@ -106,6 +106,7 @@ def _replace(
     groups, notices = _group_by_header(dataset, vendor, delivery, sources)
     columns = [column for group in groups for column in group.columns]
     registry = register_columns(dataset.db, dataset.export.dataset, columns, load_id)
+    dataset.widen_tables()
     originals = {column.original for column in columns}
     stored = {name: column for name, column in registry.items() if name in originals}
     _create_stage(dataset, stored)

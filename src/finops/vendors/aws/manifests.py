@@ -6,8 +6,10 @@ Data Exports user guide, "Export delivery" (2.0). Both write the manifest last.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -73,7 +75,8 @@ class FoundManifest:
         """When it was written: AWS's own time in the folder name, else the object's."""
         for pattern, form in _FOLDER_TIMES:
             if match := pattern.match(self.folder):
-                return datetime.strptime(match[0], form).astimezone(UTC)
+                with contextlib.suppress(ValueError):
+                    return datetime.strptime(match[0], form).astimezone(UTC)
         return self.stored.modified.astimezone(UTC)
 
     @property
@@ -186,7 +189,7 @@ def parse_manifest(
     manifest = _json_object(body)
     _check_period(manifest, found.period)
     places = [_place(entry) for entry in _listed_files(manifest)]
-    keys = [key for _, key in places]
+    keys = list(dict.fromkeys(key for _, key in places))
     for key in keys:
         _check_key(key, found.base)
     buckets = {bucket for bucket, _ in places} | {str(manifest.get("bucket", ""))}
@@ -205,13 +208,17 @@ def parse_manifest(
         compression=compression,
         files=tuple(_data_file(key, bucket) for key in keys),
         columns=columns,
-        notices=_bucket_notices(buckets, bucket.storage),
+        notices=(
+            *_bucket_notices(buckets, bucket.storage),
+            *_repeated_notices([key for _, key in places]),
+        ),
     )
 
 
 def _json_object(body: bytes) -> Mapping[str, Any]:
     try:
         manifest = json.loads(body.decode("utf-8-sig"))
+        json.dumps(manifest, ensure_ascii=False).encode()  # half a character is no text
     except (ValueError, RecursionError) as error:
         raise BadDataError(
             f"the manifest is not JSON: {error}",
@@ -264,6 +271,11 @@ def _bucket_notices(buckets: set[str], storage: Storage) -> tuple[str, ...]:
         f"the manifest names the bucket {bucket!r}; its files are read from {storage.url}"
         for bucket in others
     )
+
+
+def _repeated_notices(keys: list[str]) -> tuple[str, ...]:
+    repeated = [key for key, count in Counter(keys).items() if count > 1]
+    return tuple(f"the manifest lists {key!r} more than once; it is read once" for key in repeated)
 
 
 def _check_key(key: str, base: str) -> None:

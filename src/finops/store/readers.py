@@ -35,6 +35,13 @@ _CSV = (
     f" escape = '\"', strict_mode = true, max_line_size = {_FIELD_LIMIT}, compression = ?)"
 )
 _PARQUET = "read_parquet(?, union_by_name = false, hive_partitioning = false)"
+# What DuckDB's messages mean, without its advice to be less strict.
+_REASONS = {
+    "unterminated quote": "a quote does not end, or does not end its cell",
+    "not utf-8 encoded": "the file is not UTF-8",
+    "Maximum line size": f"a row is longer than {_FIELD_LIMIT:,} bytes",
+    "state machine reached an invalid state": "a quote is misplaced, or line ends are mixed",
+}
 _BOMS = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -279,15 +286,17 @@ def _unreadable(source: DataFileSource, error: Exception) -> BadDataError:
     """Translate what DuckDB or a codec says about a file."""
     text = str(error)
     row = re.search(r"Line: (\d+)", text)
-    counts = re.search(r"Expected Number of Columns: (\d+) Found: (\d+)", text)
-    if counts:
-        what = f"the row has {counts[2]} cells, the header has {counts[1]}"
-    else:
-        reasons = [each for each in text.splitlines() if each and "Line" not in each]
-        what = f"the file cannot be read: {(reasons or [text])[0].strip()[:200]}"
     return BadDataError(
-        what,
+        _reason(text),
         code="bad-file",
         where=f"{source.key}, line {_line_of_row(source, int(row[1]))}" if row else source.key,
         do=_DO,
     )
+
+
+def _reason(text: str) -> str:
+    counts = re.search(r"Expected Number of Columns: (\d+) Found: (\d+)", text)
+    if counts:
+        return f"the row has {counts[2]} cells, the header has {counts[1]}"
+    known = (reason for sign, reason in _REASONS.items() if sign in text)
+    return next(known, f"the file cannot be read: {text.strip().splitlines()[0][:200]}")

@@ -311,7 +311,8 @@ def _export(sources: _Sources, vendor: str, name: str) -> Export:
 
 
 def _check_dataset(dataset: str, section: str, sources: _Sources) -> None:
-    reserved = {"focus", "finops", "main", "temp", "information_schema", "pg_catalog"}
+    reserved = {"focus", "finops", "open_finops", "main", "temp", "system"}
+    reserved |= {"information_schema", "pg_catalog"}
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,62}", dataset) or dataset in reserved:
         raise ConfigError(
             f"{dataset!r} cannot be the name of a dataset",

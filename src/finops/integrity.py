@@ -45,6 +45,11 @@ def verify_file(path: Path, key: str, file_format: str, compression: str) -> str
         _check_zip(path, key)
     elif file_format == "parquet":
         _check_parquet(path, key)
+    return sha256_of(path)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

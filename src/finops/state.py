@@ -135,12 +135,9 @@ class State:
 
         Open attempts at other deliveries of the same export and period are superseded.
         """
-        for attempt in self.attempts(delivery.vendor, delivery.export, OPEN):
-            if attempt.delivery.period != delivery.period:
-                continue
-            if attempt.delivery.fingerprint == delivery.fingerprint:
-                return attempt
-            self.fail(attempt, "superseded")
+        same = self.supersede(delivery)
+        if same:
+            return same
         with self._transaction():
             row = self._db.execute(
                 "INSERT INTO manifests (vendor, export, manifest_id, billing_month, state,"
@@ -160,6 +157,18 @@ class State:
                 ),
             ).fetchone()
         return self.attempt(row["id"])
+
+    def supersede(self, delivery: Delivery) -> Attempt | None:
+        """Close open attempts at other deliveries of the period; return the one at this."""
+        same = None
+        for attempt in self.attempts(delivery.vendor, delivery.export, OPEN):
+            if attempt.delivery.period != delivery.period:
+                continue
+            if attempt.delivery.fingerprint == delivery.fingerprint:
+                same = attempt
+            else:
+                self.fail(attempt, "superseded")
+        return same
 
     def attempt(self, attempt_id: int) -> Attempt:
         """Return one attempt as it stands now."""

@@ -33,8 +33,14 @@ MONTHS = {
 }
 
 
+def _folder(period):
+    year, month = map(int, period.split("-"))
+    end = f"{year + month // 12}{month % 12 + 1:02}01"
+    return f"cur-reports/monthly-cur/{year}{month:02}01-{end}"
+
+
 def _deliver_csv(bucket, period, columns):
-    folder = bucket / f"cur-reports/monthly-cur/{period.replace('-', '')}01-20991231"
+    folder = bucket / _folder(period)
     folder.mkdir(parents=True)
     body = f"{','.join(columns)}\n{','.join(cell for _, cell in columns.values())}\n"
     (folder / "monthly-cur-1.csv.gz").write_bytes(gzip.compress(body.encode(), mtime=0))
@@ -142,7 +148,7 @@ def test_parquet_and_csv_of_one_account_share_their_columns(tmp_path):
 def _deliver_parquet(bucket, period, amount="0.1"):
     """Write a CUR v1 Parquet delivery in AWS's spelling, with a manifest without columns."""
     year, month = period.split("-")
-    folder = bucket / f"cur-reports/monthly-cur/{year}{month}01-20991231"
+    folder = bucket / _folder(period)
     data = bucket / f"cur-reports/monthly-cur/monthly-cur/year={year}/month={int(month)}"
     for each in (folder, data):
         each.mkdir(parents=True)

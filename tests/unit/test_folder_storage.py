@@ -37,7 +37,7 @@ def test_keys_with_aws_s_stray_slashes_and_dots_name_the_same_file(root, key) ->
     body, stored = FolderStorage(root).read_object(key, 100)
 
     assert body == b"here"
-    assert (stored.key, stored.size) == (key, 4)
+    assert (stored.key, stored.size) == ("a/b", 4)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finops.cli.output import Output, amount, money, plain_json, show, size, visible
+from finops.cli.output import Output, amount, money, plain_json, show, size
+from finops.cli.text import visible
 from finops.errors import BadDataError
 from finops.period import BillingPeriod
 

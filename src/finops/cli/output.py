@@ -13,6 +13,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from finops.cli.text import visible
 from finops.config import mask_secrets
 from finops.errors import FinopsError
 from finops.period import BillingPeriod
@@ -84,10 +85,12 @@ class Output:
     def error(self, error: FinopsError, subject: str = "") -> None:
         """Print one error block on stderr."""
         head = f"error[{error.code}]" + (f" {subject}" if subject else "")
-        lines = [f"{head}: {error.what}"]
-        parts = {"where": error.where, "kept": error.kept, "do": error.do}
-        lines += [f"  {name}: {text}" for name, text in parts.items() if text]
-        print("\n".join(visible(mask_secrets(line)) for line in lines), file=sys.stderr)
+        parts = {head: error.what, "  where": error.where, "  kept": error.kept, "  do": error.do}
+        for name, text in parts.items():
+            # Lines after the first are indented: what came from a bill cannot pose as an error.
+            lines = [visible(mask_secrets(line)) for line in (text or "").splitlines()]
+            if lines:
+                print(visible(name) + ": " + "\n    ".join(lines), file=sys.stderr)
         if self.debug:
             traceback.print_exception(error)
 
@@ -170,14 +173,6 @@ def size(count: int) -> str:
             return f"{scaled:.0f} {unit}" if unit == "B" else f"{scaled:.1f} {unit}"
         scaled /= 1000
     return f"{scaled:.1f} TB"
-
-
-def visible(text: str) -> str:
-    """Show control characters instead of obeying them; bills hold other people's text."""
-    return "".join(
-        char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode()
-        for char in text
-    )
 
 
 def period_text(period: BillingPeriod | None) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NoReturn
 
 from finops import __version__
+from finops.cli.text import visible
 from finops.config import EXPORT_KEYS, VENDORS
 
 EXPORT_FLAGS = [key for key in EXPORT_KEYS if key.name != "dataset"]
@@ -76,9 +78,16 @@ _GROUPS = (
 )
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaints obey no control character of what was typed."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(visible(message))
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Return the whole command line."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="finops",
         description="Cloud bills in databases you own.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -136,12 +145,12 @@ def _add_shared(parser: argparse.ArgumentParser, default: object = argparse.SUPP
 
 
 def _subparser(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    commands: argparse._SubParsersAction[_Parser],
     name: str,
     text: str,
     handler: str | None,
     aliases: Sequence[str] = (),
-) -> argparse.ArgumentParser:
+) -> _Parser:
     parser = commands.add_parser(
         name,
         help=text,
@@ -154,7 +163,7 @@ def _subparser(
     return parser
 
 
-def _add_vendor(commands: argparse._SubParsersAction[argparse.ArgumentParser], vendor: str) -> str:
+def _add_vendor(commands: argparse._SubParsersAction[_Parser], vendor: str) -> str:
     text = _VENDOR_HELP.get(vendor, f"bills of {vendor}")
     parser = _subparser(commands, vendor, text, None)
     steps = parser.add_subparsers(metavar="COMMAND", title="commands")
@@ -190,7 +199,7 @@ def _add_step_flags(parser: argparse.ArgumentParser, step: Step) -> None:
         parser.add_argument("--out", metavar="DIR", required=True, help="folder to write into")
 
 
-def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> str:
+def _add_demo(commands: argparse._SubParsersAction[_Parser]) -> str:
     text = "realistic sample bills through the whole pipeline, in a minute"
     parser = _subparser(commands, "demo", text, "demo:demo")
     parser.add_argument(
@@ -200,7 +209,7 @@ def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     return text
 
 
-def _add_sample(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> str:
+def _add_sample(commands: argparse._SubParsersAction[_Parser]) -> str:
     text = "write sample exports with the layout of the real ones"
     parser = _subparser(commands, "sample", text, "demo:sample")
     parser.add_argument("vendor", choices=VENDORS, help="whose layout")
@@ -224,7 +233,7 @@ def _add_sample(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     return text
 
 
-def _add_sql(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> str:
+def _add_sql(commands: argparse._SubParsersAction[_Parser]) -> str:
     text = "ask the database; read-only"
     parser = _subparser(commands, "sql", text, "look:sql")
     parser.add_argument("statement", help="one SQL statement, or - to read it from stdin")
@@ -237,7 +246,7 @@ def _add_sql(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> s
     return text
 
 
-def _add_config(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> str:
+def _add_config(commands: argparse._SubParsersAction[_Parser]) -> str:
     text = "show every setting and where it comes from"
     _subparser(commands, "config", text, "keep:config")
     return text

@@ -22,7 +22,9 @@ def discover_manifests(run: Run, export: Export, *, force: bool = False) -> list
     results = []
     for found in list_manifests(export):
         result = _compare(found, loaded.get(found.period), force=force)
-        if isinstance(found, Delivery) and result.outcome == Outcome.DISCOVERED:
+        if isinstance(found, Delivery) and result.outcome == Outcome.UNCHANGED:
+            run.state.supersede(found)
+        elif isinstance(found, Delivery):
             run.state.discover(found, run.run_id)
             for notice in found.notices:
                 run.notice(export, found.period, notice)

@@ -11,7 +11,7 @@ from pathlib import Path
 from finops.config import Export
 from finops.delivery import DataFile, Delivery, StoredObject
 from finops.errors import BadDataError, TemporaryError
-from finops.integrity import check_length, verify_file
+from finops.integrity import check_length, sha256_of, verify_file
 from finops.run import Advance, Outcome, PeriodResult, Run
 from finops.state import Attempt, DeliveryState, StagedFile
 from finops.steps.attempts import open_attempts, settle
@@ -103,12 +103,14 @@ def _download_files(
 
 def _is_staged(run: Run, file: DataFile, path: Path) -> bool:
     noted = run.state.staged_file(path)
-    return (
-        noted is not None
-        and (noted.key, noted.size, noted.etag) == (file.key, file.size, file.etag)
-        and path.exists()
-        and path.stat().st_size == file.size
-    )
+    if noted is None or (noted.key, noted.size, noted.etag) != (file.key, file.size, file.etag):
+        return False
+    return is_whole(noted)
+
+
+def is_whole(file: StagedFile) -> bool:
+    """Tell whether a staged file is still the one that was verified."""
+    return file.path.exists() and sha256_of(file.path) == file.sha256
 
 
 def _download_file(

@@ -12,7 +12,7 @@ from finops.errors import BadDataError
 from finops.run import Outcome, PeriodResult, Run
 from finops.state import Attempt, DeliveryState
 from finops.steps.attempts import open_attempts, settle
-from finops.steps.extract_billing import staged_path
+from finops.steps.extract_billing import is_whole, staged_path
 from finops.steps.reconcile_state import load_id
 from finops.store.database import reading, writing
 from finops.store.dataset import Dataset
@@ -82,9 +82,9 @@ def _staged(run: Run, attempt: Attempt) -> Staged:
     noted = []
     for position in range(len(attempt.delivery.files)):
         file = run.state.staged_file(staged_path(folder, position, attempt.delivery))
-        if file is None or not file.path.exists():
+        if file is None or not is_whole(file):
             raise BadDataError(
-                f"staged file {position + 1} of {len(attempt.delivery.files)} is missing",
+                f"the staged file {position + 1} was changed or removed",
                 code="staging-lost",
                 where=str(folder),
                 do="run import-cur again: it is downloaded anew",

@@ -46,8 +46,8 @@ class FolderStorage:
                     yield _stored(key, path)
 
     def head_object(self, key: str) -> StoredObject:
-        """Return size and time of one file."""
-        return _stored(key, self._path(key))
+        """Return size and time of one file; its key is given without empty segments."""
+        return _stored("/".join(_parts(key)), self._path(key))
 
     def read_object(self, key: str, limit: int) -> tuple[bytes, StoredObject]:
         """Return a small file's bytes."""

@@ -119,6 +119,8 @@ class S3Storage:
 
         try:
             return call()
+        except ValueError as error:
+            raise ConfigError(f"{error}", where=where, do="check the endpoint") from error
         except ClientError as error:
             raise _from_answer(error.response, where) from error
         except (ConnectionError, HTTPClientError, HTTPError) as error:

@@ -34,7 +34,10 @@ _CSV = (
     "read_csv(?, columns = ?, auto_detect = false, header = true, delim = ',', quote = '\"',"
     f" escape = '\"', strict_mode = true, max_line_size = {_FIELD_LIMIT}, compression = ?)"
 )
-_PARQUET = "read_parquet(?, union_by_name = false, hive_partitioning = false)"
+_PARQUET = (
+    "read_parquet(?, union_by_name = false, hive_partitioning = false, binary_as_string = true)"
+)
+_TIME = r"\d{4}-\d\d-\d\d([T ]\d\d:[\d:.]+ ?(Z|[-+]\d[\d:]*)?)?"
 # What DuckDB's messages mean, without its advice to be less strict.
 _REASONS = {
     "unterminated quote": "a quote does not end, or does not end its cell",
@@ -84,6 +87,7 @@ def read_columns(db: Connection, source: DataFileSource) -> tuple[FileColumn, ..
         else:
             described = query(db, f"DESCRIBE SELECT * FROM {_PARQUET}", [[str(source.path)]])
             columns = tuple(FileColumn(row[0], row[1]) for row in described)
+            _check_parquet_names(db, source, [column.name for column in columns])
     except (duckdb.Error, OSError, EOFError, ValueError, csv.Error) as error:
         raise _unreadable(source, error) from error
     _check_names([column.name for column in columns], source)
@@ -158,8 +162,12 @@ def _stored(reference: str, column: SourceColumn) -> str:
     match column.type:
         case ColumnType.MONEY:
             return money_expression(reference, physical)
-        case ColumnType.TIMESTAMP:
-            return f"CAST(CAST({text} AS TIMESTAMPTZ) AS TIMESTAMP)"
+        case ColumnType.TIMESTAMP if physical == "VARCHAR":
+            # DuckDB would take words such as "infinity" and names of time zones, too.
+            time = (
+                f"CASE WHEN regexp_full_match({text}, '{_TIME}') THEN {text} ELSE '?' || {text} END"
+            )
+            return f"CAST(CAST({time} AS TIMESTAMPTZ) AS TIMESTAMP)"
         case ColumnType.TEXT if physical.startswith(("STRUCT", "MAP")) or physical.endswith("]"):
             return f"CAST(to_json({reference}) AS VARCHAR)"
         case ColumnType.TEXT_MAP | ColumnType.MONEY_MAP:
@@ -170,11 +178,13 @@ def _stored(reference: str, column: SourceColumn) -> str:
 def _stored_map(text: str, column: SourceColumn) -> str:
     if column.file_column.physical == "VARCHAR":
         return f"CAST(CAST({text} AS JSON) AS {column.type})"
-    if column.type == ColumnType.TEXT_MAP:
-        return f"CAST({text} AS {column.type})"
+    value = "CAST(_finops_entry.value AS VARCHAR)"
+    if column.type == ColumnType.MONEY_MAP:
+        value = money_expression("_finops_entry.value", _value_type(column))
+    # Built anew, because a map with a key twice is read but cannot be shown.
     return (
-        f"map_from_entries(list_transform(map_entries({text}), lambda e: "
-        "{'k': e.key, 'v': " + money_expression("e.value", _value_type(column)) + "}))"
+        f"map_from_entries(list_transform(map_entries({text}), lambda _finops_entry: "
+        f"{{'key': CAST(_finops_entry.key AS VARCHAR), 'value': {value}}}))"
     )
 
 
@@ -222,20 +232,34 @@ def _check_names(names: Sequence[str], source: DataFileSource) -> None:
         seen.add(name)
 
 
+def _check_parquet_names(db: Connection, source: DataFileSource, shown: list[str]) -> None:
+    """Compare with the footer: DuckDB renames columns that have the same name or none."""
+    rows = query(db, "SELECT name, num_children FROM parquet_schema(?)", [str(source.path)])
+    names: list[str] = []
+    nested = 0
+    for name, children in rows[1:]:
+        if nested == 0:
+            names.append(name)
+        nested += (children or 0) - (1 if nested else 0)
+    if names != shown:
+        raise ValueError("two columns have the same name, or one has none")
+
+
 def _find_bad_cell(
     db: Connection, source: DataFileSource, columns: Sequence[SourceColumn]
 ) -> BadDataError | None:
     """Ask for one cell per column that its type refuses; then look up its line."""
     references = _references(source, columns)
+    typed = [position for position, column in enumerate(columns) if column.type != ColumnType.TEXT]
     cells = [
-        f"any_value(CAST({reference} AS VARCHAR)) FILTER ("
-        f"nullif(CAST({reference} AS VARCHAR), '') IS NOT NULL"
-        f" AND TRY({_stored(reference, column)}) IS NULL)"
-        for reference, column in zip(references, columns, strict=True)
+        f"any_value(CAST({references[position]} AS VARCHAR)) FILTER ("
+        f"nullif(CAST({references[position]} AS VARCHAR), '') IS NOT NULL"
+        f" AND TRY({_stored(references[position], columns[position])}) IS NULL)"
+        for position in typed
     ]
     reader, values = _reader([source], columns)
-    (row,) = query(db, f"SELECT {', '.join(cells)} FROM {reader}", values)
-    for position, cell in enumerate(row):
+    (row,) = query(db, f"SELECT {', '.join([*cells, 'count(*)'])} FROM {reader}", values)
+    for position, cell in zip(typed, row, strict=False):
         if cell is None:
             continue
         column = columns[position]
@@ -256,7 +280,7 @@ def _row_of_cell(db: Connection, source: DataFileSource, reference: str, cell: s
     ((number,),) = query(
         db,
         "SELECT min(file_row_number) FROM read_parquet(?, file_row_number = true)"
-        f" WHERE CAST({reference} AS VARCHAR) = ?",
+        f" WHERE concat(CAST({reference} AS VARCHAR), '') = ?",
         [[str(source.path)], cell],
     )
     return int(number) + 1

@@ -36,6 +36,8 @@ def widened_expression(value: str, present: str, wanted: ColumnType) -> str:
         return money_expression(value, present)
     if wanted == ColumnType.TEXT and present == ColumnType.MONEY:
         return f"rtrim(rtrim(CAST({value} AS VARCHAR), '0'), '.')"
+    if wanted == ColumnType.TEXT and present.startswith("MAP("):
+        return f"CAST(to_json({value}) AS VARCHAR)"
     return f"CAST({value} AS {wanted})"
 
 

@@ -14,8 +14,15 @@ from types import ModuleType
 
 import duckdb
 
-from finops.columns import LOAD_COLUMN, PERIOD_COLUMN, SourceColumn, StoredColumn
+from finops.columns import (
+    LOAD_COLUMN,
+    PERIOD_COLUMN,
+    SourceColumn,
+    StoredColumn,
+    clean_column_name,
+)
 from finops.delivery import Delivery
+from finops.errors import BadDataError
 from finops.store.dataset import STAGE, Dataset
 from finops.store.ledger import Load, LoadedFile, record_load
 from finops.store.readers import (
@@ -28,6 +35,9 @@ from finops.store.readers import (
 )
 from finops.store.registry import register_columns
 from finops.store.sql import Connection, identifier, query
+
+# What a delivery can cause; a full disk or memory is not among it.
+_DELIVERY_ERRORS = (duckdb.DataError, duckdb.ProgrammingError, duckdb.NotSupportedError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +90,12 @@ def replace_period(
         except _UnreadableError as error:
             group = error.group
             raise explain_failure(dataset.db, group.sources, group.columns, error.cause) from error
+        except _DELIVERY_ERRORS as error:
+            raise BadDataError(
+                f"the database refuses the delivery: {str(error).splitlines()[0]}",
+                code="unloadable",
+                do="report it, with the manifest; the other periods are not touched by it",
+            ) from error
 
 
 @contextmanager
@@ -127,6 +143,7 @@ def _group_by_header(
     notices: list[str] = []
     for source in sources:
         columns = read_columns(dataset.db, source)
+        vendor.check_columns(delivery, columns, source.key)
         if columns not in groups:
             described, said = vendor.describe_columns(delivery, columns, known)
             groups[columns] = _Group(described)
@@ -175,8 +192,9 @@ def _measure(
     ((rows, rounded),) = query(
         dataset.db, f"SELECT count(*), coalesce(sum({ROUNDED_COLUMN}), 0) FROM {stage}"
     )
+    names = {column.name for column in stored.values()}
     cost, currency = (
-        identifier(stored[original].name) if original in stored else "NULL"
+        identifier(name) if (name := clean_column_name(original)) in names else "NULL"
         for original in vendor.cost_columns(delivery.shape)
     )
     totals = query(

@@ -1,9 +1,11 @@
 """Where bills come from. A vendor is a folder here; it is found by listing this one.
 
-Each vendor module offers the same four names:
+Each vendor module offers the same names:
 
 ``list_deliveries(storage, export)``
     the newest delivery of every billing period, newest period first.
+``check_columns(delivery, columns, key)``
+    refuses a file that cannot be of this export.
 ``describe_columns(delivery, columns, known_originals)``
     what each column of a data file is called at the vendor, and its type.
 ``cost_columns(shape)``

@@ -15,6 +15,7 @@ from importlib.resources import files
 
 from finops.columns import ColumnType, FileColumn, SourceColumn, clean_column_name, natural_type
 from finops.delivery import Delivery
+from finops.errors import BadDataError, ConfigError
 from finops.vendors.aws.names import aws_column_name
 
 _KINDS = {
@@ -56,6 +57,34 @@ def read_contract(shape: str) -> dict[str, ContractColumn]:
 def cost_columns(shape: str) -> tuple[str, str]:
     """Return the originals of billed cost and of its currency."""
     return _COSTS[shape]
+
+
+def check_columns(delivery: Delivery, columns: Sequence[FileColumn], key: str) -> None:
+    """Refuse a file that is no CUR: a wrong delimiter would make one column of all.
+
+    CUR 2.0 has the columns that its query names; the other shapes always have a cost.
+
+    Raises:
+        BadDataError: the file lacks what every file of the shape has.
+        ConfigError: it is a FOCUS export that was taken for CUR 2.0.
+    """
+    originals = _tracer(delivery, ()) if delivery.file_format == "parquet" else {}
+    names = {clean_column_name(originals.get(column.name, column.name)) for column in columns}
+    if delivery.shape == "v2" and "billedcost" in names:
+        raise ConfigError(
+            "this is a FOCUS export, and its manifest does not say so",
+            code="other-shape",
+            do='set cur_version = "focus"',
+        )
+    cost = clean_column_name(cost_columns(delivery.shape)[0])
+    known = bool(names & read_contract("v2").keys()) if delivery.shape == "v2" else cost in names
+    if not known:
+        raise BadDataError(
+            f"without the column {cost_columns(delivery.shape)[0]} it is no file of this export",
+            code="bad-header",
+            where=f"{key}, line 1",
+            do="see what lies there; AWS never delivers a file without it",
+        )
 
 
 def describe_columns(

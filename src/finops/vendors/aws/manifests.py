@@ -28,7 +28,7 @@ _READERS = 8
 
 _LAYOUTS = {
     "v1": re.compile(
-        r"(?P<base>(?:.*/)?(?P<name>[^/]+)/)(?P<period>\d{6})01-\d{8}/"
+        r"(?P<base>(?:.*/)?(?P<name>[^/]+)/)(?P<period>\d{6})01-(?P<end>\d{6})01/"
         r"(?:(?P<folder>[^/]+)/)?(?P=name)-Manifest\.json",
         re.DOTALL,
     ),
@@ -38,6 +38,9 @@ _LAYOUTS = {
         re.DOTALL,
     ),
 }
+_PERIOD_IN_KEY = re.compile(
+    r"/(?:(\d{6})01-\d{8}|(?i:billing_period)=(\d{4}-\d\d)|year=(\d{4})/month=(\d{1,2}))/"
+)
 _FOLDER_TIMES = (
     (re.compile(r"\d{8}T\d{6}Z"), "%Y%m%dT%H%M%S%z"),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"), "%Y-%m-%dT%H:%M:%S.%f%z"),
@@ -156,14 +159,21 @@ def _match(stored: StoredObject, export: Export) -> Iterator[FoundManifest]:
         match = pattern.fullmatch(stored.key)
         if match is None or (export.export_name and match["name"] != export.export_name):
             continue
-        text = match["period"]
-        month = text if "-" in text else f"{text[:4]}-{text[4:]}"
-        try:
-            period = BillingPeriod.parse(month)
-        except ConfigError:
+        period = _period(match["period"])
+        if period is None or (layout == "v1" and _period(match["end"]) != period.shift(1)):
             continue
         folder = match["folder"] or ""
         yield FoundManifest(layout, match["base"], match["name"], period, folder, stored)
+
+
+def _period(text: str) -> BillingPeriod | None:
+    """Read ``202401``, ``2024-01`` or ``2024-1``; None where that is no month."""
+    digits = re.sub(r"\D", "-", text)
+    year, month = (digits[:4], digits[4:].strip("-"))
+    try:
+        return BillingPeriod.parse(f"{year}-{month:0>2}")
+    except ConfigError:
+        return None
 
 
 def _read(bucket: Bucket, found: FoundManifest) -> Delivery | FailedDelivery:
@@ -189,9 +199,10 @@ def parse_manifest(
     manifest = _json_object(body)
     _check_period(manifest, found.period)
     places = [_place(entry) for entry in _listed_files(manifest)]
-    keys = list(dict.fromkeys(key for _, key in places))
+    keys = [key for _, key in places]
     for key in keys:
-        _check_key(key, found.base)
+        _check_key(key, found)
+    listed = [_data_file(key, bucket) for key in keys]
     buckets = {bucket for bucket, _ in places} | {str(manifest.get("bucket", ""))}
     columns = _columns(manifest, found.layout)
     file_format, compression = _form(keys, manifest)
@@ -206,11 +217,11 @@ def parse_manifest(
         shape=_shape(found.layout, columns, bucket.export),
         file_format=file_format,
         compression=compression,
-        files=tuple(_data_file(key, bucket) for key in keys),
+        files=tuple(dict.fromkeys(listed)),
         columns=columns,
         notices=(
             *_bucket_notices(buckets, bucket.storage),
-            *_repeated_notices([key for _, key in places]),
+            *_repeated_notices(listed),
         ),
     )
 
@@ -273,18 +284,21 @@ def _bucket_notices(buckets: set[str], storage: Storage) -> tuple[str, ...]:
     )
 
 
-def _repeated_notices(keys: list[str]) -> tuple[str, ...]:
-    repeated = [key for key, count in Counter(keys).items() if count > 1]
+def _repeated_notices(files: list[DataFile]) -> tuple[str, ...]:
+    repeated = [file.key for file, count in Counter(files).items() if count > 1]
     return tuple(f"the manifest lists {key!r} more than once; it is read once" for key in repeated)
 
 
-def _check_key(key: str, base: str) -> None:
-    """Refuse keys outside the export's own folder; they could lead anywhere."""
+def _check_key(key: str, found: FoundManifest) -> None:
+    """Refuse keys outside the export's own folder, or of another billing period."""
     parts = [part for part in key.split("/") if part not in ("", ".")]
-    allowed = [part for part in base.split("/") if part not in ("", ".")]
-    if ".." in parts or "\0" in key or parts[: len(allowed)] != allowed:
+    allowed = [part for part in found.base.split("/") if part not in ("", ".")]
+    outside = ".." in parts or "\0" in key or parts[: len(allowed)] != allowed
+    named = _PERIOD_IN_KEY.search("/".join(["", *parts[len(allowed) :]]))
+    if outside or (named and _period("".join(filter(None, named.groups()))) != found.period):
+        place = "another billing period" if not outside else f"not below {found.base!r}"
         raise BadDataError(
-            f"the manifest lists the key {key!r}, which is not below {base!r}",
+            f"the manifest lists the key {key!r}, which is {place}",
             code="foreign-key",
             do="check who may write to this bucket; nothing was read from that key",
         )
@@ -329,7 +343,7 @@ def _shape(layout: str, columns: tuple[ManifestColumn, ...], export: Export) -> 
 
 def _data_file(key: str, bucket: Bucket) -> DataFile:
     stored = bucket.objects.get(key) or bucket.storage.head_object(key)
-    return DataFile(key, stored.size, stored.etag)
+    return DataFile(stored.key, stored.size, stored.etag)
 
 
 def _wanted(delivery: Delivery | FailedDelivery, export: Export) -> bool:

@@ -1,0 +1,332 @@
+"""Deliveries that are wrong on purpose are refused or read right, and harm no other month."""
+
+import gzip
+import json
+import os
+
+import duckdb
+import pytest
+
+from finops.vendors.aws.sample import write_sample
+from tests.driver import PERIODS, Finops, expected, over_folder
+
+COST = "lineItem/UnblendedCost"
+
+
+class Bucket:
+    """Writes small CUR v1 deliveries into a folder."""
+
+    def __init__(self, root):
+        self.root = root
+
+    def deliver(self, month, *bodies, keys=None, columns=(), **manifest):
+        """Write a CSV delivery of 2024; ``keys`` replaces what the manifest lists."""
+        folder = (
+            f"cur-reports/monthly-cur/2024{month:02}01-{2024 + month // 12}{month % 12 + 1:02}01"
+        )
+        (self.root / folder).mkdir(parents=True, exist_ok=True)
+        made = [f"{folder}/monthly-cur-{number}.csv.gz" for number in range(1, len(bodies) + 1)]
+        for key, body in zip(made, bodies, strict=True):
+            (self.root / key).write_bytes(gzip.compress(body.encode(), mtime=0))
+        document = {
+            "assemblyId": f"m{month}",
+            "columns": [
+                dict(zip(("category", "name", "type"), (*name.split("/"), kind), strict=True))
+                for name, kind in columns
+            ],
+            "reportKeys": made if keys is None else keys(made),
+        }
+        path = self.root / folder / "monthly-cur-Manifest.json"
+        path.write_text(json.dumps(document | manifest))
+        return made
+
+    def deliver_parquet(self, month, select):
+        """Write a Parquet delivery of 2024 from a SELECT."""
+        folder = f"cur-reports/monthly-cur/monthly-cur/year=2024/month={month}"
+        (self.root / folder).mkdir(parents=True, exist_ok=True)
+        file = self.root / folder / "monthly-cur-1.snappy.parquet"
+        duckdb.execute(f"COPY ({select}) TO '{file}' (FORMAT parquet)").fetchall()
+        return self.deliver(month, keys=lambda _made: [f"{folder}/{file.name}"])
+
+
+@pytest.fixture
+def bucket(tmp_path):
+    return Bucket(tmp_path / "bucket")
+
+
+@pytest.fixture
+def finops(tmp_path, bucket):
+    return over_folder(tmp_path / "data", bucket.root)
+
+
+def _costs(finops):
+    return {
+        period: str(total.normalize()) if total is not None else None
+        for period, (_, total) in finops.loaded().items()
+    }
+
+
+def _failed(answer):
+    return {each["period"]: each["error"]["code"] for each in answer.results if each["error"]}
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        lambda key: key,
+        lambda key: f"/{key}",
+        lambda key: key.replace("/", "//", 1),
+        lambda key: f"./{key}",
+        lambda key: f"s3://elsewhere/{key}",
+    ],
+)
+def test_a_file_listed_twice_counts_once(finops, bucket, again):
+    bucket.deliver(1, f"{COST}\n1\n", f"{COST}\n2\n", keys=lambda made: [*made, again(made[0])])
+
+    answer = finops.aws("import-cur")
+
+    assert answer.code == 0
+    assert _costs(finops) == {"2024-01": "3"}
+    assert "more than once" in answer.document["notices"][0]
+
+
+def test_a_file_of_another_month_is_refused(finops, bucket):
+    (february,) = bucket.deliver(2, f"{COST}\n2\n")
+    bucket.deliver(1, f"{COST}\n1\n", keys=lambda made: [*made, february])
+
+    answer = finops.aws("import-cur")
+
+    assert (answer.code, _failed(answer)) == (3, {"2024-01": "foreign-key"})
+    assert _costs(finops) == {"2024-02": "2"}
+
+
+def test_a_folder_that_ends_another_day_is_no_billing_period(finops, bucket):
+    bucket.deliver(1, f"{COST}\n1\n")
+    real = bucket.root / "cur-reports/monthly-cur/20240101-20240201"
+    for wrong in ("20240101-20240301", "20240101-20231201", "20240115-20240201"):
+        (real.parent / wrong).mkdir()
+        text = (real / "monthly-cur-Manifest.json").read_text().replace("m1", "other")
+        (real.parent / wrong / "monthly-cur-Manifest.json").write_text(text)
+
+    answer = finops.aws("import-cur")
+
+    assert [(each["period"], each["delivery_id"]) for each in answer.results] == [("2024-01", "m1")]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [f"identity/LineItemId;{COST}\nx;1\n", "a,b\n1,2\n", f"#{COST}\n1\n"],
+)
+def test_a_file_that_is_no_bill_is_refused_and_the_month_kept(finops, bucket, body):
+    bucket.deliver(1, f"{COST}\n5\n")
+    finops.aws("import-cur")
+    bucket.deliver(1, body, assemblyId="later")
+
+    answer = finops.aws("import-cur")
+
+    assert (answer.code, _failed(answer)) == (65, {"2024-01": "bad-header"})
+    assert _costs(finops) == {"2024-01": "5"}
+
+
+@pytest.mark.parametrize("strategy", ["separate", "single"])
+def test_a_month_that_the_database_cannot_add_up_fails_alone(finops, bucket, strategy):
+    bucket.deliver(1, f"{COST}\n1\n")
+    bucket.deliver(2, f"{COST}\n90000000000000\n90000000000000\n")
+
+    answer = finops.aws("import-cur", "--table-strategy", strategy)
+
+    assert (answer.code, _failed(answer)) == (3, {"2024-02": "unloadable"})
+    assert _costs(finops) == {"2024-01": "1"}
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1e300", "1e14"])
+def test_a_double_that_is_no_amount_fails_its_month_alone(finops, bucket, value):
+    bucket.deliver(1, f"{COST}\n1\n")
+    bucket.deliver_parquet(
+        2, f"SELECT 1::DOUBLE AS line_item_unblended_cost UNION ALL SELECT '{value}'"
+    )
+
+    answer = finops.aws("import-cur")
+
+    assert (answer.code, _failed(answer)) == (3, {"2024-02": "bad-cell"})
+    assert "row 2" in answer.results[0]["error"]["where"]
+    assert _costs(finops) == {"2024-01": "1"}
+
+
+def test_a_map_with_a_key_twice_is_refused_before_it_can_break_the_view(finops, bucket):
+    twice = "map_from_entries([{'k': 'a', 'v': '1'}, {'k': 'b', 'v': '2'}])"
+    bucket.deliver_parquet(1, f"SELECT 1::DOUBLE AS line_item_unblended_cost, {twice} AS extra")
+    (file,) = bucket.root.rglob("*.parquet")
+    file.write_bytes(file.read_bytes().replace(b"\x01\x00\x00\x00b", b"\x01\x00\x00\x00a"))
+
+    answer = finops.aws("import-cur")
+
+    if answer.code == 0:
+        assert finops.query("SELECT extra FROM aws_billing.billing")
+    else:
+        assert answer.code == 65
+
+
+def test_text_that_parquet_calls_binary_is_text(finops, bucket):
+    bucket.deliver_parquet(
+        1,
+        "SELECT encode('Zürich') AS product_city, ''::BLOB AS product_none,"
+        " '1.50'::BLOB AS line_item_unblended_cost",
+    )
+
+    assert finops.aws("import-cur").code == 0
+
+    columns = "product_city, product_none, lineitem_unblendedcost::VARCHAR"
+    ((city, none, cost),) = finops.query(f"SELECT {columns} FROM aws_billing.billing")
+    assert (city, none, cost.rstrip("0")) == ("Zürich", None, "1.5")
+
+
+@pytest.mark.parametrize(
+    "moment", ["infinity", "epoch", "0001-01-01 (BC)", "2024-01-01T00:00:00 Europe/Berlin", "noon"]
+)
+def test_words_are_no_times(finops, bucket, moment):
+    bucket.deliver(1, f"{COST},lineItem/UsageStartDate\n1,{moment}\n")
+
+    answer = finops.aws("import-cur")
+
+    assert _failed(answer) == {"2024-01": "bad-cell"}
+    assert repr(moment) in answer.results[0]["error"]["what"]
+
+
+def test_a_map_that_becomes_text_is_json(finops, bucket):
+    bucket.deliver_parquet(
+        1, "SELECT 1::DOUBLE AS line_item_unblended_cost, MAP {'q,': 'w=}'} AS extra"
+    )
+    assert finops.aws("import-cur").code == 0
+    bucket.deliver(2, f"{COST},extra\n1,x\n")
+    assert finops.aws("import-cur").code == 0
+
+    rows = finops.query("SELECT extra FROM aws_billing.billing ORDER BY billing_period")
+
+    assert (json.loads(rows[0][0]), rows[1][0]) == ({"q,": "w=}"}, "x")
+
+
+@pytest.mark.parametrize("shape", ["e", "n", "key"])
+def test_a_column_may_be_called_anything_beside_a_map(tmp_path, shape):
+    folder = tmp_path / "bucket/cur-reports/monthly-cur"
+    data = folder / "data/BILLING_PERIOD=2024-01/monthly-cur-00001.snappy.parquet"
+    manifest = folder / "metadata/BILLING_PERIOD=2024-01/monthly-cur-Manifest.json"
+    for path in (data, manifest):
+        path.parent.mkdir(parents=True)
+    duckdb.execute(
+        f"COPY (SELECT 0.5::DOUBLE AS line_item_unblended_cost, 'x' AS \"{shape}\","
+        f" MAP {{'edp': 0.1::DOUBLE}} AS discount) TO '{data}' (FORMAT parquet)"
+    ).fetchall()
+    key = data.relative_to(tmp_path / "bucket").as_posix()
+    manifest.write_text(json.dumps({"executionId": "e1", "dataFiles": [f"s3://b/{key}"]}))
+    finops = over_folder(tmp_path / "data", tmp_path / "bucket")
+
+    assert finops.aws("import-cur").code == 0
+
+    rows = finops.query("SELECT discount['edp']::VARCHAR FROM aws_billing.billing")
+    assert rows == [("0.100000000000000000000000",)]
+
+
+def test_focus_is_told_by_its_columns_and_totalled_in_any_case(tmp_path):
+    folder = tmp_path / "bucket/cur-reports/monthly-cur"
+    data = folder / "data/BILLING_PERIOD=2024-01/monthly-cur-00001.csv.gz"
+    manifest = folder / "metadata/BILLING_PERIOD=2024-01/monthly-cur-Manifest.json"
+    for path in (data, manifest):
+        path.parent.mkdir(parents=True)
+    data.write_bytes(gzip.compress(b"billedcost,billingcurrency\n1.25,USD\n"))
+    key = data.relative_to(tmp_path / "bucket").as_posix()
+    manifest.write_text(json.dumps({"executionId": "e1", "dataFiles": [key]}))
+    finops = over_folder(tmp_path / "data", tmp_path / "bucket")
+
+    unsaid = finops.aws("import-cur")
+    said = finops.aws("import-cur", "--cur-version", "focus")
+
+    assert _failed(unsaid) == {"2024-01": "other-shape"}
+    assert said.results[0]["totals"] == {"USD": "1.250000000000000000000000"}
+
+
+def test_what_was_staged_before_the_bucket_went_back_is_not_loaded(finops, bucket):
+    bucket.deliver(1, f"{COST}\n5\n")
+    finops.aws("import-cur")
+    manifest = next(bucket.root.rglob("*Manifest.json"))
+    file = next(bucket.root.rglob("*.csv.gz"))
+    kept = [(path, path.read_bytes(), path.stat()) for path in (manifest, file)]
+    bucket.deliver(1, f"{COST}\n77\n", assemblyId="later")
+    for step in ("discover-manifests", "extract-manifests", "extract-billing"):
+        finops.aws(step)
+
+    for path, body, status in kept:
+        path.write_bytes(body)
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+    answer = finops.aws("import-cur")
+
+    assert answer.outcomes == {"2024-01": "unchanged"}
+    assert _costs(finops) == {"2024-01": "5"}
+
+
+def test_a_staged_file_that_was_edited_is_not_loaded(tmp_path, seed):
+    deliveries = write_sample(tmp_path / "bucket", periods=PERIODS[:1], rows=200, seed=seed)
+    finops = over_folder(tmp_path / "data", tmp_path / "bucket")
+    for step in ("discover-manifests", "extract-manifests", "extract-billing"):
+        finops.aws(step)
+    staged = next(finops.data.rglob("0001-*.csv.gz"))
+    lines = gzip.decompress(staged.read_bytes()).replace(b"0.", b"9.")
+    staged.write_bytes(gzip.compress(lines)[: staged.stat().st_size])
+
+    refused = finops.aws("load-billing-local")
+    mended = finops.aws("import-cur")
+
+    assert _failed(refused) == {"2024-01": "staging-lost"}
+    assert mended.code == 0
+    assert finops.loaded() == expected(deliveries)
+
+
+@pytest.mark.parametrize("name", ["../../escape", "/abs", "a/b", ".hidden", "a b", ""])
+def test_export_names_are_no_paths(tmp_path, name):
+    file = tmp_path / "config.toml"
+    file.write_text(f"[aws.exports.{json.dumps(name)}]\nbucket = './b'\n")
+
+    answer = Finops(tmp_path / "data", "-c", str(file)).aws("import-cur")
+
+    assert answer.code == 78
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_nothing_typed_or_delivered_reaches_the_terminal_raw(tmp_path, finops, bucket):
+    bucket.deliver(1, f"{COST},resourceTags/user:\x1b[31m\n1,\x1b]0;x\x07\n")
+    (bucket.root / "cur-reports/evil\nerror[x]\x1b[2J/20240101-20240201").mkdir(parents=True)
+    evil = bucket.root / "cur-reports/evil\nerror[x]\x1b[2J/20240101-20240201"
+    (evil / "evil\nerror[x]\x1b[2J-Manifest.json").write_text("{}")
+    finops.aws("import-cur")
+
+    answers = [
+        finops("aws", "import-cur", "--bucket", str(bucket.root), "--prefix", "cur-reports"),
+        finops("aws", "import-cur", "--\x1b[31m", "q"),
+        finops("sql", 'SELECT 1 AS "\x1b[31m"'),
+        finops("sql", "SELECT * FROM aws_billing.billing"),
+        finops("sql", "SELECT nothing\x1b[31m"),
+        finops("aws", "show-state", "--export", "\x1b[31m"),
+    ]
+
+    for answer in answers:
+        assert "\x1b" not in answer.out + answer.err
+        assert "\nerror[x]" not in answer.err
+
+
+def test_an_endpoint_that_is_no_url_is_a_setting(tmp_path):
+    answer = Finops(tmp_path).aws("import-cur", "--bucket", "b", "--endpoint", "nonsense")
+
+    assert answer.code == 78
+    assert "nonsense" in answer.document["error"]["what"]
+
+
+def test_parquet_columns_with_one_name_are_refused(finops, bucket):
+    bucket.deliver_parquet(1, "SELECT 1::DOUBLE AS line_item_unblended_cost, 'a' AS xx, 'b' AS xy")
+    (file,) = bucket.root.rglob("*.parquet")
+    file.write_bytes(file.read_bytes().replace(b"xy", b"xx"))
+
+    answer = finops.aws("import-cur")
+
+    assert _failed(answer) == {"2024-01": "bad-file"}
+    assert "same name" in answer.results[0]["error"]["what"]

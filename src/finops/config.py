@@ -182,7 +182,9 @@ def load_config(
     _refuse_shared_datasets(exports)
     if project["keep_deliveries"] < 1:
         raise ConfigError(
-            "keep_deliveries is at least 1", where=sources.where("project", "keep_deliveries")
+            "keep_deliveries is at least 1",
+            where=sources.where("project", "keep_deliveries"),
+            do="write keep_deliveries = 2, or leave it out",
         )
     return Config(
         file=sources.file,
@@ -305,7 +307,9 @@ def _export(sources: _Sources, vendor: str, name: str) -> Export:
     start, end = values["start_date"], values["end_date"]
     if start and end and end < start:
         raise ConfigError(
-            f"start_date {start} lies after end_date {end}", do="both months are included"
+            f"start_date {start} lies after end_date {end}",
+            where=sources.where(section, "start_date"),
+            do="both months are included",
         )
     return Export(vendor=vendor, name=name, section=section, **values)
 
@@ -418,7 +422,10 @@ def _period(value: str, key: Key, source: str) -> BillingPeriod | None:
 
 def _wrong_type(key: Key, value: Any, wanted: str, source: str) -> ConfigError:
     return ConfigError(
-        f"{key.name} is {value!r}, which is not {wanted}", code="wrong-type", where=source
+        f"{key.name} is {value!r}, which is not {wanted}",
+        code="wrong-type",
+        where=source,
+        do=f"write for example {key.name} = {key.default or 'text'!r}",
     )
 
 

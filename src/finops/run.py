@@ -120,7 +120,7 @@ def end_run(run: Run, results: Sequence[PeriodResult]) -> FinopsError | None:
     errors = [result.error for result in results if result.error]
     error = max(errors, key=lambda each: each.exit_code, default=None)
     if error and len(errors) < len(results):
-        error = PartialFailure(f"{len(errors)} of {len(results)} billing periods failed")
+        error = PartialFailure(f"{len(errors)} of {len(results)} failed; the others are loaded")
     counts = Counter(result.outcome for result in results)
     outcome = ", ".join(f"{count} {name}" for name, count in counts.items()) or "nothing to do"
     run.state.finish_run(run.run_id, error.exit_code if error else 0, outcome)

@@ -4,8 +4,12 @@ import csv
 import io
 import json
 import os
+import pty
+import signal
+import sqlite3
 import subprocess
 import sys
+import time
 from decimal import Decimal
 from pathlib import Path
 
@@ -38,7 +42,7 @@ def test_sql_answers_exactly_in_every_format(finops, deliveries, tmp_path):
 
     as_csv = list(csv.DictReader(io.StringIO(finops("sql", TOTAL, "--format", "csv").out)))
     as_json = json.loads(finops("sql", TOTAL, "--format", "json").out)
-    by_flag = json.loads(finops("--json", "sql", TOTAL).out)
+    by_flag = json.loads(finops("--json", "sql", TOTAL).out)["rows"]
     file = tmp_path / "total.parquet"
     assert finops("sql", TOTAL, "--format", "parquet", "--output", str(file)).code == 0
     as_parquet = duckdb.execute(f"FROM '{file}'").fetchall()
@@ -321,15 +325,15 @@ def test_json_of_sql_hides_no_column_and_is_always_json(finops):
         "SELECT 1 AS a, 2 AS a, 'nan'::DOUBLE AS b, MAP {1: 'x'} AS c, 0.10::DECIMAL(9,2) AS d"
     )
 
-    rows = json.loads(finops("--json", "sql", statement).out)
+    rows = finops("--json", "sql", statement).document["rows"]
 
-    assert rows == [{"a": 1, "a:1": 2, "b": "nan", "c": {"1": "x"}, "d": "0.10"}]
+    assert rows == [{"a": 1, "a_1": 2, "b": "nan", "c": "{1=x}", "d": "0.10"}]
 
 
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        (("--format", "parquet"), "is for a file"),
+        (("--format", "parquet"), "needs a file"),
         (("--format", "table", "-o", "x.txt"), "is for the screen"),
         (("-o", "no/such/folder.csv"), "does not exist"),
     ],
@@ -374,3 +378,163 @@ def test_one_export_in_the_wrong_shape_does_not_hold_the_others_back(tmp_path, s
         ("two", "failed"),
     ]
     assert len(finops.loaded()) == 2
+
+
+@pytest.mark.parametrize("form", ["csv", "json"])
+def test_sql_writes_every_type_as_the_database_does(finops, form):
+    statement = (
+        "SELECT '2024-01-01 00:00:00+02'::TIMESTAMPTZ AS t, INTERVAL '1 month 2 days' AS i,"
+        " 'a\\xFF'::BLOB AS b, 0.1::FLOAT AS f, [1, 2] AS l, 'infinity'::TIMESTAMP AS e -- end"
+    )
+
+    answer = finops("sql", statement, "--format", form)
+
+    assert answer.code == 0
+    for text in ("2023-12-31 22:00:00+00", "1 month 2 days", "xFF", "0.1", "[1, 2]"):
+        assert text in answer.out
+
+
+def test_sql_keeps_the_order_of_rows_when_it_has_to_wrap(finops):
+    statement = "SELECT i, i AS i FROM range(5000) t(i) ORDER BY i DESC"
+
+    rows = finops("--json", "sql", statement).document["rows"]
+
+    assert [row["i"] for row in rows] == list(range(4999, -1, -1))
+
+
+def test_a_wide_answer_shows_one_column_per_line_and_cuts_nothing(finops, deliveries):
+    answer = finops("sql", "SELECT * FROM aws_billing.billing LIMIT 2")
+
+    assert answer.out.count("─ row ") == 2
+    ((identity,),) = finops.query("SELECT identity_lineitemid FROM aws_billing.billing LIMIT 1")
+    assert identity in answer.out
+
+
+def test_a_long_table_says_that_it_is_cut_and_how_to_get_all(finops):
+    answer = finops("sql", "SELECT range AS number FROM range(300000000)")
+
+    assert len(answer.out.splitlines()) == 1002
+    assert "only the first 1,000 rows are shown" in answer.err
+
+
+def test_amounts_are_whole_on_a_narrow_terminal(finops):
+    primary, secondary = pty.openpty()
+    environment = dict(os.environ, PYTHONPATH=str(ROOT / "src"), COLUMNS="60", TERM="xterm")
+    command = ["-m", "finops", "--data-dir", str(finops.data), "aws", "list-manifests"]
+    subprocess.run(
+        [sys.executable, *command, *finops.flags], stdout=secondary, check=True, env=environment
+    )
+    os.close(secondary)
+    shown = os.read(primary, 100_000).decode()
+
+    ((total,),) = finops.query("SELECT sum(lineitem_unblendedcost) FROM aws_billing.billing")
+    assert f"{total.normalize():,f} USD" in shown
+    assert "delivery" not in shown
+
+
+def test_ctrl_c_ends_with_130_and_says_that_nothing_is_lost(tmp_path, seed):
+    write_sample(tmp_path / "bucket", periods=PERIODS, rows=20_000, seed=seed)
+    finops = over_folder(tmp_path / "data", tmp_path / "bucket")
+    environment = dict(os.environ, PYTHONPATH=str(ROOT / "src"))
+    command = [sys.executable, "-m", "finops", "--data-dir", str(finops.data), "aws", "import-cur"]
+    with subprocess.Popen(
+        [*command, *finops.flags], stderr=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+    ) as process:
+        while not (finops.data / "open_finops.next.duckdb").exists():
+            time.sleep(0.05)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate()
+
+    assert (process.returncode, err.count(b"Traceback")) == (130, 0)
+    assert b"run again to go on" in err
+    assert finops.aws("import-cur").code == 0
+    assert finops.aws("show-state").document["runs"][1]["exit_code"] == 130
+
+
+def test_a_full_disk_under_stdout_is_said_in_one_line():
+    with Path("/dev/full").open("w") as full:
+        answer = subprocess.run(
+            [sys.executable, "-m", "finops", "--json", "config"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            env=dict(os.environ, PYTHONPATH=str(ROOT / "src")),
+        )
+
+    assert answer.returncode == 74
+    assert answer.stderr.startswith("error[local]: stdout cannot be written")
+    assert "Traceback" not in answer.stderr
+
+
+def test_without_the_extra_the_line_that_installs_it_is_shown(tmp_path, monkeypatch):
+    monkeypatch.setattr("finops.storage.s3.find_spec", lambda _name: None)
+
+    answer = Finops(tmp_path).aws("import-cur", "--bucket", "my-bucket")
+
+    assert answer.code == 74
+    assert answer.document["error"]["code"] == "missing-extra"
+    assert "pip install" in answer.document["error"]["do"]
+
+
+def test_a_wrong_flag_is_json_too(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["finops", "--json", "bogus"])
+
+    answer = Finops(Path("unused"))("--json", "bogus")
+
+    assert (answer.code, answer.document["error"]["code"]) == (2, "usage")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("demo", "--rows", "300", "--data-dir", "/dev/null"), 74),
+        (("sql", "SELECT 1", "-o", "/proc/x.csv"), 74),
+        (("aws", "import-cur", "--bucket", "/etc/passwd"), 74),
+        (("sample", "aws", "--out", "b", "--export-name", "../../evil"), 2),
+        (("sample", "aws", "--out", "b", "--prefix", "../evil"), 2),
+        (("aws", "show-state", "--export", "nope"), 78),
+    ],
+)
+def test_impossible_places_are_no_crash(finops, arguments, code):
+    answer = finops(*arguments)
+
+    assert answer.code == code
+    assert "error[unexpected]" not in answer.err
+
+
+def test_dry_run_with_force_shows_what_would_be_loaded_again(finops):
+    assert set(finops.aws("import-cur", "--dry-run").outcomes.values()) == {"unchanged"}
+
+    answer = finops.aws("import-cur", "--dry-run", "--force")
+
+    assert set(answer.outcomes.values()) == {"discovered"}
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (ValueError("odd\x1b"), 1, "error[unexpected]: ValueError: odd\\x1b"),
+        (OSError(28, "No space left on device", "/x"), 74, "error[local]: No space left"),
+        (sqlite3.OperationalError("database or disk is full"), 74, "error[state]"),
+        (duckdb.IOException("Async write failed"), 74, "error[database]"),
+        (MemoryError(), 74, "error[local]: there is not enough memory"),
+    ],
+)
+def test_what_others_raise_is_explained_without_a_traceback(
+    tmp_path, monkeypatch, error, code, said
+):
+    def fail(*_arguments):
+        raise error
+
+    monkeypatch.setattr("finops.cli.keep.config", fail)
+
+    answer = Finops(tmp_path)("config")
+    debugged = Finops(tmp_path)("config", "--debug")
+
+    assert answer.code == code
+    assert said in answer.err
+    assert "  do: " in answer.err
+    assert "Traceback" not in answer.err
+    assert "Traceback" in debugged.err

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from finops.cli.parser import build_parser, parse
 from finops.errors import FinopsError, LocalError
+
+if TYPE_CHECKING:
+    from finops.cli.output import Output
+
+_BROKEN_PIPE = 141
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -19,25 +26,58 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             # A terminal that lacks a character shows its number; that is no reason to stop.
             stream.reconfigure(errors="backslashreplace")
-    parser = build_parser()
-    arguments = parse(parser, sys.argv[1:] if argv is None else list(argv))
+    arguments = parse(build_parser(), sys.argv[1:] if argv is None else list(argv))
     from finops.cli.output import Output
 
-    output = Output(arguments)
+    try:
+        code = _run(arguments, Output(arguments))
+        sys.stdout.flush()
+    except OSError as error:
+        # Whoever read stdout has gone, or its disk is full; Python must not try again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            return _BROKEN_PIPE
+        print(f"error[local]: stdout cannot be written: {error.strerror}", file=sys.stderr)
+        return LocalError.exit_code
+    return code
+
+
+def _run(arguments: argparse.Namespace, output: Output) -> int:
     module, _, function = arguments.handler.partition(":")
     try:
         code: int = getattr(import_module(f"finops.cli.{module}"), function)(arguments, output)
-        sys.stdout.flush()
     except FinopsError as error:
         code = output.fail(error)
     except KeyboardInterrupt:
         code = output.interrupted()
     except BrokenPipeError:
-        # The reader of stdout has gone; Python would complain again while closing it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 141
-    except OSError as error:
-        code = output.fail(LocalError(f"{error.strerror or error}: {error.filename or 'disk'}"))
+        raise
     except Exception as error:  # noqa: BLE001 - the last resort, here only
-        code = output.crash(error)
+        code = output.fail(_explained(error))
     return code
+
+
+def _explained(error: Exception) -> FinopsError:
+    """Say of what others raise whether disk, memory, state or database is at fault, or we."""
+    family = type(error).__module__.partition(".")[0]
+    if isinstance(error, OSError):
+        explained = LocalError(f"{error.strerror or error}: {error.filename or 'disk'}")
+    elif isinstance(error, MemoryError):
+        explained = LocalError("there is not enough memory")
+    elif family in ("sqlite3", "duckdb", "_duckdb"):
+        code = "state" if family == "sqlite3" else "database"
+        explained = LocalError(str(error).strip().splitlines()[0][:300], code=code)
+    else:
+        return _unexpected(error)
+    explained.do = "check space, memory and rights, then run again: what was loaded before stays"
+    explained.__cause__ = error
+    return explained
+
+
+def _unexpected(error: Exception) -> FinopsError:
+    unexpected = FinopsError(
+        f"{type(error).__name__}: {error}",
+        do="run again with --debug and report it; running again is always safe",
+    )
+    unexpected.__cause__ = error
+    return unexpected

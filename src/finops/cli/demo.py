@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import sys
+import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -23,10 +24,11 @@ def demo(arguments: argparse.Namespace, output: Output) -> int:
     """``demo``: sample bills of two payers through the whole pipeline."""
     _at_least(arguments.rows, 1, "--rows")
     folder = configured(arguments).data_dir / "demo"
-    output.say(f"Writing sample bills of two AWS payers to {display_path(folder)} …")
+    again = ", in place of the earlier demo" if folder.exists() else ""
+    output.say(f"Writing sample bills of two AWS payers to {display_path(folder)}{again} …")
     done = run_demo(folder, rows=arguments.rows, seed=arguments.seed, track=output.track)
     services = [(each.service, each.billed_cost, each.currency) for each in done.services]
-    config_file = display_path(folder / "config.toml")
+    config_file = shlex.quote(display_path(folder / "config.toml"))
     show_results(
         output,
         done.results,
@@ -41,7 +43,7 @@ def demo(arguments: argparse.Namespace, output: Output) -> int:
     output.table(("service", "billed cost", "currency"), services, right=("billed cost",))
     output.line()
     output.line(f"The database: {display_path(done.database)}")
-    program = "finops" if Path(sys.argv[0]).name == "finops" else "./finops"
+    program = shlex.quote(os.environ.get("FINOPS_PROGRAM", "finops"))
     output.line("Next:")
     output.line(f'  {program} -c {config_file} sql "SELECT * FROM aws_billing.billing LIMIT 5"')
     output.line(f"  {program} -c {config_file} aws import-cur      (again: nothing new to load)")
@@ -66,6 +68,11 @@ def sample(arguments: argparse.Namespace, output: Output) -> int:
     _at_least(arguments.rows, 1, "--rows")
     _at_least(arguments.periods, 1, "--periods")
     _at_least(arguments.files, 1, "--files")
+    for flag in ("prefix", "export_name"):
+        if ".." in getattr(arguments, flag).split("/"):
+            raise UsageError(f"--{flag.replace('_', '-')} may not lead out of --out")
+    if not arguments.export_name.strip("/") or "/" in arguments.export_name:
+        raise UsageError("--export-name is a name without /")
     newest = (
         BillingPeriod.parse(arguments.end_date)
         if arguments.end_date

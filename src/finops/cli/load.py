@@ -82,15 +82,18 @@ def list_manifests(arguments: argparse.Namespace, output: Output) -> int:
     results = [
         result
         for export in _exports(config, arguments)
-        for result in compare_with_store(data, export)
+        for result in compare_with_store(data, export, force=getattr(arguments, "force", False))
     ]
     show_results(output, results, [])
+    if not results:
+        output.say("No delivery lies between the two dates.")
     return max((result.error.exit_code for result in results if result.error), default=0)
 
 
 def show_state(arguments: argparse.Namespace, output: Output) -> int:
     """``show-state``: attempts at deliveries, and the latest runs."""
     config = configured(arguments)
+    config.select_exports(arguments.vendor, arguments.export)
     data = DataDir(config.data_dir)
     if not data.state.exists():
         output.answer({"manifests": [], "runs": []})
@@ -120,7 +123,7 @@ def show_state(arguments: argparse.Namespace, output: Output) -> int:
             "started_at": run.started_at,
             "finished_at": run.finished_at,
             "exit_code": run.exit_code,
-            "outcome": run.outcome or "did not end",
+            "outcome": run.outcome or "not ended",
         }
         for run in runs
     ]
@@ -168,7 +171,7 @@ def _ended_with(error: FinopsError, results: Sequence[PeriodResult], output: Out
 def _nothing_done(results: Sequence[PeriodResult]) -> str:
     if results:
         return f"Nothing new: all {len(results)} billing periods are loaded as delivered."
-    return "Nothing to do: no delivery waits for this step (see show-state)."
+    return "Nothing to do: no delivery waits for this step, or none lies between the dates."
 
 
 def _exports(config: Config, arguments: argparse.Namespace) -> list[Export]:
@@ -185,7 +188,8 @@ def show_results(
     documents = [_document(result) for result in results]
     output.answer({"results": documents, "notices": notices, **more})
     if results:
-        output.table(_TITLES, [_row(result) for result in results], right=_NUMBERS)
+        rows = [_row(result) for result in results]
+        output.table(_TITLES, rows, right=_NUMBERS, spare=("delivery", "files", "size"))
     for notice in notices:
         output.say(f"note: {notice}")
     for result in results:

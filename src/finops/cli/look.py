@@ -6,7 +6,6 @@ import argparse
 import csv
 import json
 import math
-import os
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -16,35 +15,43 @@ from typing import Any, TextIO
 import duckdb
 
 from finops.cli.load import configured
-from finops.cli.output import Output, plain_json
+from finops.cli.output import SCHEMA_VERSION, Output, plain_json
 from finops.datadir import DataDir
 from finops.errors import LocalError, UsageError
 from finops.store.database import reading
-from finops.store.sql import Connection, query
+from finops.store.sql import Connection, identifier, interruptible, query
 
 _BATCH = 10_000
+_TABLE_ROWS = 1_000
 _FORMATS = {".csv": "csv", ".json": "json", ".parquet": "parquet"}
+_PLAIN = ("VARCHAR", "DOUBLE", "BOOLEAN", "DATE", "TIMESTAMP", "INTEGER", "JSON")
 
 
 def sql(arguments: argparse.Namespace, output: Output) -> int:
     """``sql``: one read-only statement, as a table, CSV, JSON or Parquet."""
     target = Path(arguments.output).absolute() if arguments.output else None
     form = arguments.format or _usual_format(target, output)
-    if (form == "parquet") > (target is not None) or (form == "table") > (target is None):
-        raise UsageError(
-            f"the format {form} is for {'a file' if target is None else 'the screen'}",
-            do="add --output FILE" if target is None else "use csv, json or parquet",
-        )
-    # The shell's bytes are UTF-8, whatever the locale says of them.
-    given = os.fsencode(arguments.statement).decode(errors="replace")
-    statement = _only_statement(sys.stdin.read() if given == "-" else given)
+    if form == "parquet" and target is None:
+        raise UsageError("Parquet needs a file", do="add --output FILE")
+    if form == "table" and target is not None:
+        raise UsageError("a table is for the screen", do="use csv, json or parquet")
+    statement = _only_statement(arguments.statement)
     data = DataDir(configured(arguments).data_dir)
-    if target is None:
-        with reading(data.database) as db:
-            _show(db, statement, form, output)
-    else:
+    if target:
         _write_file(data, statement, form, target)
+        output.answer({"written": str(target)})
         output.say(f"written to {arguments.output}")
+        return 0
+    with reading(data.database) as db:
+        titles, batches = _run(db, statement)
+        if form == "table":
+            _show_table(titles, batches, output)
+        elif form == "json" and output.json and not arguments.format:
+            sys.stdout.write(f'{{"schema_version": {SCHEMA_VERSION}, "rows": ')
+            _write_json(titles, batches, sys.stdout)
+            print("}")
+        else:
+            (_write_json if form == "json" else _write_csv)(titles, batches, sys.stdout)
     return 0
 
 
@@ -54,80 +61,112 @@ def _usual_format(target: Path | None, output: Output) -> str:
     return "json" if output.json else "table"
 
 
-def _only_statement(text: str) -> str:
+def _only_statement(given: str) -> str:
+    """Return the one statement; its bytes are UTF-8, whatever the locale says of them."""
+    text = sys.stdin.read() if given == "-" else given
+    text = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     try:
         statements = duckdb.extract_statements(text)
     except duckdb.Error as error:
         raise _refused(error) from error
     if len(statements) != 1:
-        raise UsageError(f"{len(statements)} statements where one is expected", code="sql")
+        raise UsageError(
+            f"{len(statements)} statements where one is expected", code="sql", do="run one by one"
+        )
     return statements[0].query.strip().rstrip(";")
 
 
-def _refused(error: duckdb.Error) -> UsageError:
-    return UsageError(str(error).strip(), code="sql")
+def _refused(error: duckdb.Error) -> UsageError | LocalError:
+    if isinstance(error, duckdb.IOException | duckdb.OutOfMemoryException):
+        return LocalError(str(error).splitlines()[0], code="database", do="check space and memory")
+    message = str(error).strip()
+    outside = "disabled by configuration" in message or "read-only" in message
+    return UsageError(
+        message,
+        code="sql",
+        do="open the database in DuckDB itself to write, or to join with files"
+        if outside
+        else None,
+    )
 
 
 def _write_file(data: DataDir, statement: str, form: str, target: Path) -> None:
     """Write beside the target and rename, so that the file is whole or not there."""
     if not target.parent.is_dir():
-        raise LocalError(f"the folder {target.parent} does not exist", code="no-folder")
+        raise LocalError(
+            f"the folder {target.parent} does not exist", code="no-folder", do="make it first"
+        )
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".finops-") as scratch:
         part = Path(scratch, "result")
         with reading(data.database, allowed_folder=Path(scratch)) as db:
             if form == "parquet":
                 try:
-                    query(db, f"COPY ({statement}) TO ? (FORMAT parquet)", [str(part)])
+                    query(db, f"COPY ({statement}\n) TO ? (FORMAT parquet)", [str(part)])
                 except duckdb.Error as error:
                     raise _refused(error) from error
             else:
+                titles, batches = _run(db, statement)
                 with part.open("w", encoding="utf-8", newline="") as file:
-                    _write(db, statement, form, file)
+                    (_write_json if form == "json" else _write_csv)(titles, batches, file)
         part.replace(target)
 
 
-def _show(db: Connection, statement: str, form: str, output: Output) -> None:
-    if form != "table":
-        _write(db, statement, form, sys.stdout)
-        return
-    titles, batches = _run(db, statement)
-    rows = [row for batch in batches for row in batch]
-    numbers = [
-        title for position, title in enumerate(titles) if rows and _is_number(rows[0][position])
-    ]
-    output.json = False
-    output.table(titles, rows, right=numbers)
+def _show_table(titles: list[str], batches: Iterator[Sequence[Any]], output: Output) -> None:
+    rows = [row for row, _ in zip(_rows(batches), range(_TABLE_ROWS + 1), strict=False)]
+    output.records(titles, rows[:_TABLE_ROWS])
+    if len(rows) > _TABLE_ROWS:
+        output.say(f"only the first {_TABLE_ROWS:,} rows are shown; --format csv gives all")
 
 
 def _run(db: Connection, statement: str) -> tuple[list[str], Iterator[Sequence[Any]]]:
-    """Run a statement; names that come twice get a number, so that none hides another."""
+    """Run a statement; return its titles, no two alike, and its rows in batches."""
     try:
-        result = db.execute(statement)
+        with interruptible():
+            result = db.execute(_readable(db, statement))
     except duckdb.Error as error:
         raise _refused(error) from error
-    titles: list[str] = []
-    for column in result.description or ():
-        same = sum(title.rpartition(":")[0] == column[0] for title in titles)
-        again = column[0] in titles
-        titles.append(f"{column[0]}:{same + 1}" if again else column[0])
-    return titles, _batches(result)
+    return [column[0] for column in result.description or ()], _batches(result)
+
+
+def _readable(db: Connection, statement: str) -> str:
+    """Return the statement so that Python can hold its result, and no title hides another.
+
+    What Python has no exact type for (times with zone, intervals, bytes, lists, structs) comes
+    as DuckDB writes it.
+    """
+    try:
+        columns = query(db, f"DESCRIBE {statement}")
+    except duckdb.Error:
+        return statement
+    names = [row[0].lower() for row in columns]
+    if all(_is_plain(row[1]) for row in columns) and len(set(names)) == len(names):
+        return statement
+    cells = []
+    for position, (title, kind, *_) in enumerate(columns):
+        again = names[:position].count(names[position])
+        cell = f"c{position}" if _is_plain(kind) else f"CAST(c{position} AS VARCHAR)"
+        cells.append(f"{cell} AS {identifier(f'{title}_{again}' if again else title)}")
+    aliases = ", ".join(f"c{position}" for position in range(len(columns)))
+    return f"SELECT {', '.join(cells)} FROM ({statement}\n) AS result({aliases})"
+
+
+def _is_plain(kind: str) -> bool:
+    """Tell whether DuckDB hands values of this type to Python whole and exact."""
+    return kind in _PLAIN or kind.endswith("INT") or kind.startswith(("DECIMAL", "MAP(VARCHAR, "))
 
 
 def _batches(result: Connection) -> Iterator[Sequence[Any]]:
     try:
-        while rows := result.fetchmany(_BATCH):
-            yield rows
+        with interruptible():
+            while rows := result.fetchmany(_BATCH):
+                yield rows
     except duckdb.Error as error:
         raise _refused(error) from error
 
 
-def _is_number(value: Any) -> bool:
-    return not isinstance(value, bool | str | bytes) and hasattr(value, "real")
-
-
-def _write(db: Connection, statement: str, form: str, file: TextIO) -> None:
-    titles, batches = _run(db, statement)
-    (_write_json if form == "json" else _write_csv)(titles, batches, file)
+def _rows(batches: Iterator[Sequence[Any]]) -> Iterator[Any]:
+    for batch in batches:
+        yield from batch
 
 
 def _write_csv(titles: list[str], batches: Iterator[Sequence[Any]], file: TextIO) -> None:
@@ -146,11 +185,10 @@ def _csv_cell(cell: Any) -> Any:
 def _write_json(titles: list[str], batches: Iterator[Sequence[Any]], file: TextIO) -> None:
     """Write an array with one object per row, one row per line."""
     separator = "["
-    for rows in batches:
-        for row in rows:
-            document = _json_value(dict(zip(titles, row, strict=True)))
-            file.write(f"{separator}{json.dumps(document, default=plain_json)}")
-            separator = ",\n "
+    for row in _rows(batches):
+        document = _json_value(dict(zip(titles, row, strict=True)))
+        file.write(f"{separator}{json.dumps(document, default=plain_json)}")
+        separator = ",\n "
     file.write("]\n" if separator != "[" else "[]\n")
 
 

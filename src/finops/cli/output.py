@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import sys
 import traceback
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import Any
 
 from finops.cli.text import visible
@@ -21,6 +23,7 @@ from finops.run import Advance
 
 SCHEMA_VERSION = 1
 _PIPE_WIDTH = 250
+_NO_LIMIT = 1_000_000
 
 Row = Sequence[Any]
 
@@ -41,21 +44,38 @@ class Output:
             print(json.dumps({"schema_version": SCHEMA_VERSION, **document}, default=plain_json))
 
     def table(
-        self, titles: Sequence[str], rows: Sequence[Row], *, right: Sequence[str] = ()
+        self,
+        titles: Sequence[str],
+        rows: Sequence[Row],
+        *,
+        right: Sequence[str] = (),
+        spare: Sequence[str] = (),
     ) -> None:
-        """Print a table on stdout, unless JSON is wanted; numbers stand to the right."""
-        if self.json:
-            return
-        from rich.box import SIMPLE_HEAD
-        from rich.table import Table
-        from rich.text import Text
+        """Print a table on stdout, unless JSON is wanted; numbers stand to the right.
 
-        table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
-        for title in titles:
-            table.add_column(Text(visible(title)), justify="right" if title in right else "left")
-        for row in rows:
-            table.add_row(*(Text(visible(show(cell))) for cell in row))
-        _console(sys.stdout).print(table)
+        Nothing is ever cut short. A terminal that is too narrow is spared the columns in
+        ``spare``; if that is not enough, lines are longer than the terminal.
+        """
+        if not self.json:
+            text = _table_text(titles, rows, right)
+            if spare and sys.stdout.isatty() and _width(text) > get_terminal_size().columns:
+                kept = [at for at, title in enumerate(titles) if title not in spare]
+                narrow = [[row[at] for at in kept] for row in rows]
+                text = _table_text([titles[at] for at in kept], narrow, right)
+            print(text)
+
+    def records(self, titles: Sequence[str], rows: Sequence[Row]) -> None:
+        """Print rows as a table, or one column per line where a table would be too wide."""
+        text = _table_text(titles, rows, _number_titles(titles, rows))
+        room = get_terminal_size().columns if sys.stdout.isatty() else _PIPE_WIDTH
+        if len(titles) <= room and _width(text) <= room:
+            print(text)
+            return
+        longest = max(map(len, titles))
+        for number, row in enumerate(rows, 1):
+            print(f"─ row {number} " + "─" * (longest + 10))
+            for title, cell in zip(titles, row, strict=True):
+                print(f"{visible(title):<{longest}}  {visible(show(cell))}")
 
     def line(self, text: str = "") -> None:
         """Print a line of the answer, unless JSON is wanted."""
@@ -75,10 +95,11 @@ class Output:
         if self.quiet or self.json or not sys.stderr.isatty():
             yield lambda _amount: None
             return
+        from rich.console import Console
         from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
         columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
-        with Progress(*columns, console=_console(sys.stderr), transient=True) as progress:
+        with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
             task = progress.add_task(visible(description), total=total)
             yield lambda amount: progress.advance(task, amount)
 
@@ -99,17 +120,6 @@ class Output:
         self.answer({"error": error_document(error)})
         self.error(error)
         return error.exit_code
-
-    def crash(self, error: Exception) -> int:
-        """Report what no one expected."""
-        if self.debug:
-            traceback.print_exception(error)
-        unexpected = FinopsError(
-            f"{type(error).__name__}: {error}",
-            do="run again with --debug and report it; running again is always safe",
-        )
-        self.debug = False
-        return self.fail(unexpected)
 
     def interrupted(self) -> int:
         """Report a Ctrl-C."""
@@ -149,7 +159,9 @@ def show(value: Any) -> str:
     if isinstance(value, Decimal):
         return amount(value)
     if isinstance(value, datetime):
-        return value.isoformat(" ", "seconds")
+        return value.isoformat(" ")
+    if isinstance(value, dict | list):
+        return json.dumps(value, default=plain_json, ensure_ascii=False)
     return str(value)
 
 
@@ -188,13 +200,32 @@ def display_path(path: Path) -> str:
         return str(path)
 
 
-def _console(stream: Any) -> Any:
+def _table_text(titles: Sequence[str], rows: Sequence[Row], right: Sequence[str]) -> str:
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
 
-    return Console(
-        file=stream,
-        width=None if stream.isatty() else _PIPE_WIDTH,
-        highlight=False,
-        markup=False,
-        soft_wrap=not stream.isatty(),
-    )
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for title in titles:
+        table.add_column(
+            Text(visible(title)), justify="right" if title in right else "left", no_wrap=True
+        )
+    for row in rows:
+        table.add_row(*(Text(visible(show(cell))) for cell in row))
+    written = io.StringIO()
+    Console(file=written, width=_NO_LIMIT, color_system=None).print(table)
+    return "\n".join(line.rstrip() for line in written.getvalue().splitlines())
+
+
+def _width(text: str) -> int:
+    return max(map(len, text.splitlines()), default=0)
+
+
+def _number_titles(titles: Sequence[str], rows: Sequence[Row]) -> list[str]:
+    first = rows[0] if rows else ()
+    return [
+        title
+        for title, cell in zip(titles, first, strict=False)
+        if isinstance(cell, int | float | Decimal) and not isinstance(cell, bool)
+    ]

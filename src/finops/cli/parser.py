@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import json
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NoReturn
@@ -82,6 +84,9 @@ class _Parser(argparse.ArgumentParser):
     """A parser whose complaints obey no control character of what was typed."""
 
     def error(self, message: str) -> NoReturn:
+        if "--json" in sys.argv[1:]:
+            error = {"code": "usage", "what": message, "exit_code": 2}
+            print(json.dumps({"schema_version": 1, "error": error}))
         super().error(visible(message))
 
 
@@ -203,7 +208,11 @@ def _add_demo(commands: argparse._SubParsersAction[_Parser]) -> str:
     text = "realistic sample bills through the whole pipeline, in a minute"
     parser = _subparser(commands, "demo", text, "demo:demo")
     parser.add_argument(
-        "--rows", type=int, default=20_000, metavar="N", help="line items per period and payer"
+        "--rows",
+        type=int,
+        default=20_000,
+        metavar="N",
+        help="line items per period and payer; default %(default)s",
     )
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="same seed, same bills")
     return text
@@ -214,20 +223,38 @@ def _add_sample(commands: argparse._SubParsersAction[_Parser]) -> str:
     parser = _subparser(commands, "sample", text, "demo:sample")
     parser.add_argument("vendor", choices=VENDORS, help="whose layout")
     parser.add_argument("--out", required=True, metavar="DIR", help="folder used as bucket root")
-    parser.add_argument("--rows", type=int, default=10_000, metavar="N", help="line items a period")
-    parser.add_argument("--periods", type=int, default=3, metavar="N", help="billing periods")
+    parser.add_argument(
+        "--rows",
+        type=int,
+        default=10_000,
+        metavar="N",
+        help="line items a period; default %(default)s",
+    )
+    parser.add_argument(
+        "--periods", type=int, default=3, metavar="N", help="billing periods; default %(default)s"
+    )
     parser.add_argument("--end-date", metavar="YYYY-MM", help="last period; default: this month")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="same seed, same files")
     parser.add_argument("--refresh", type=int, default=1, metavar="N", help="a later delivery")
     parser.add_argument("--prefix", default="cur-reports", metavar="TEXT", help="key prefix")
     parser.add_argument("--export-name", default="monthly-cur", metavar="TEXT", help="export name")
-    parser.add_argument("--cur-version", choices=("v1", "v2"), default="v1", help="form of export")
-    parser.add_argument("--export-format", choices=("csv", "parquet"), default="csv", help="form")
     parser.add_argument(
-        "--compression", choices=("gzip", "zip", "none"), default="gzip", help="of CSV files"
+        "--cur-version", choices=("v1", "v2"), default="v1", help="default %(default)s"
     )
     parser.add_argument(
-        "--versioning", choices=("create_new", "overwrite"), default="create_new", help="at AWS"
+        "--export-format", choices=("csv", "parquet"), default="csv", help="default %(default)s"
+    )
+    parser.add_argument(
+        "--compression",
+        choices=("gzip", "zip", "none"),
+        default="gzip",
+        help="of CSV files; default %(default)s",
+    )
+    parser.add_argument(
+        "--versioning",
+        choices=("create_new", "overwrite"),
+        default="create_new",
+        help="what a later delivery does; default %(default)s",
     )
     parser.add_argument("--files", type=int, default=2, metavar="N", help="data files a delivery")
     return text

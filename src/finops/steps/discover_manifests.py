@@ -32,11 +32,11 @@ def discover_manifests(run: Run, export: Export, *, force: bool = False) -> list
     return results
 
 
-def compare_with_store(data: DataDir, export: Export) -> list[PeriodResult]:
+def compare_with_store(data: DataDir, export: Export, *, force: bool = False) -> list[PeriodResult]:
     """Say what ``discover_manifests`` would find, and record nothing."""
     loaded = loaded_periods(data, export)
     return [
-        _compare(found, loaded.get(found.period), force=False) for found in list_manifests(export)
+        _compare(found, loaded.get(found.period), force=force) for found in list_manifests(export)
     ]
 
 

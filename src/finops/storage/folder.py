@@ -22,7 +22,7 @@ class FolderStorage:
         """Read ``root``, which must be a folder."""
         if not root.is_dir():
             raise LocalError(
-                f"the folder {root} does not exist",
+                f"{root} is not a folder" if root.exists() else f"the folder {root} does not exist",
                 code="no-folder",
                 do="check bucket: a value with a / in it is read as a folder",
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ class S3Storage:
             )
         self.bucket = bucket
         self.url = f"s3://{bucket}"
+        _require_boto3()
         self._client = self._translated(self.url, lambda: _client(export))
 
     def list_objects(self, prefix: str) -> Iterator[StoredObject]:
@@ -133,14 +135,17 @@ class S3Storage:
             raise _from_boto(error, where) from error
 
 
-def _client(export: Export) -> Any:
-    try:
-        import boto3
-        from botocore.config import Config
-    except ImportError as error:
+def _require_boto3() -> None:
+    if find_spec("boto3") is None:
         raise LocalError(
             "reading from S3 needs boto3", code="missing-extra", do="pip install 'open-finops[aws]'"
-        ) from error
+        )
+
+
+def _client(export: Export) -> Any:
+    import boto3
+    from botocore.config import Config
+
     session = boto3.Session(profile_name=export.profile or None, region_name=export.region or None)
     return session.client(
         "s3",

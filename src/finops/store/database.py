@@ -35,7 +35,7 @@ def reading(path: Path, *, allowed_folder: Path | None = None) -> Iterator[Conne
         raise LocalError(
             f"there is no database at {path} yet",
             code="no-database",
-            do="finops demo, or finops aws import-cur",
+            do="finops aws import-cur; after finops demo add -c data/demo/config.toml",
         )
     db = _connect(path, read_only=True)
     try:
@@ -93,7 +93,9 @@ def _connect(path: Path, *, read_only: bool = False) -> Connection:
         db = duckdb.connect(str(path), read_only=read_only, config=config)
     except duckdb.Error as error:
         raise LocalError(
-            f"the database {path} cannot be opened: {str(error).splitlines()[0]}", code="database"
+            f"the database {path} cannot be opened: {str(error).splitlines()[0]}",
+            code="database",
+            do="move it away and run import-cur: it is made anew from the bucket",
         ) from error
     query(db, "SET TimeZone = 'UTC'")
     return db

@@ -178,10 +178,13 @@ def _stored(reference: str, column: SourceColumn) -> str:
 def _stored_map(text: str, column: SourceColumn) -> str:
     if column.file_column.physical == "VARCHAR":
         return f"CAST(CAST({text} AS JSON) AS {column.type})"
+    if column.file_column.physical == column.type:
+        # A map with a key twice can be read and stored, but never shown.
+        twice = f"list_unique(map_keys({text})) <> cardinality({text})"
+        return f"CASE WHEN {twice} THEN CAST('a key twice' AS {column.type}) ELSE {text} END"
     value = "CAST(_finops_entry.value AS VARCHAR)"
     if column.type == ColumnType.MONEY_MAP:
         value = money_expression("_finops_entry.value", _value_type(column))
-    # Built anew, because a map with a key twice is read but cannot be shown.
     return (
         f"map_from_entries(list_transform(map_entries({text}), lambda _finops_entry: "
         f"{{'key': CAST(_finops_entry.key AS VARCHAR), 'value': {value}}}))"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.resources import files
 from typing import Any
 
@@ -19,7 +20,19 @@ def identifier(*names: str) -> str:
 
 def query(db: Connection, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
     """Run one statement with bound values and return all its rows."""
-    return db.execute(sql, list(parameters)).fetchall()
+    with interruptible():
+        return db.execute(sql, list(parameters)).fetchall()
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Turn DuckDB's word for Ctrl-C into Python's."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "interrupt" in str(error).lower():
+            raise KeyboardInterrupt from error
+        raise
 
 
 def run_script(db: Connection, name: str) -> None:

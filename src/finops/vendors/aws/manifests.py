@@ -126,10 +126,12 @@ def newest_manifests(objects: Iterable[StoredObject], export: Export) -> list[Fo
         )
     names = sorted({manifest.base for manifest in found})
     if len(names) > 1:
+        base = found[0].base.removesuffix(f"{found[0].name}/").strip("/")
         raise ConfigError(
             f"{len(names)} exports lie under the prefix {export.prefix!r}: {', '.join(names)}",
             code="several-exports",
-            do="set export_name (and prefix) to one of them, and one [aws.exports.NAME] for each",
+            do=f"choose one, for example --prefix {base!r} --export-name {found[0].name!r},"
+            " or configure one [aws.exports.NAME] for each",
         )
     newest: dict[tuple[BillingPeriod, str], FoundManifest] = {}
     for manifest in found:

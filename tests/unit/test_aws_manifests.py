@@ -442,7 +442,7 @@ def test_several_exports_without_a_name_are_not_guessed_about(bucket) -> None:
     assert caught.value.code == "several-exports"
     assert "p/one/" in caught.value.what
     assert "p/two/" in caught.value.what
-    assert "export_name" in caught.value.do
+    assert "--export-name" in caught.value.do
 
 
 def test_two_versions_of_one_name_would_count_costs_twice(bucket) -> None:

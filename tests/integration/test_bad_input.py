@@ -284,3 +284,35 @@ def _deliver(bucket, header, *bodies):
     keys = [f"cur-reports/monthly-cur/20240101-20240201/{name}" for name in names]
     manifest = {"assemblyId": "a1", "columns": columns, "reportKeys": keys}
     (folder / "monthly-cur-Manifest.json").write_text(json.dumps(manifest))
+
+
+def test_a_first_delivery_that_is_refused_leaves_nothing_behind(tmp_path):
+    bucket = tmp_path / "bucket"
+    _deliver(bucket, [], gzip.compress(b"no,bill\n1,2\n"))
+    finops = over_folder(tmp_path / "data", bucket)
+
+    answer = finops.aws("import-cur")
+
+    assert (answer.code, answer.results[0]["error"]["code"]) == (65, "bad-header")
+    assert not finops.database.exists()
+    assert not list(finops.data.glob("*next*"))
+
+
+def test_a_refused_delivery_leaves_no_trace_beside_a_good_one(tmp_path, seed):
+    bucket = tmp_path / "bucket"
+    write_sample(bucket, periods=PERIODS[1:2], rows=200, seed=seed)
+    header = b"lineItem/UnblendedCost,brand/New\n"
+    _deliver(bucket, [], gzip.compress(header + b"1,x\n"), gzip.compress(b"no,bill\n1,2\n"))
+    finops = over_folder(tmp_path / "data", bucket)
+
+    answer = finops.aws("import-cur")
+
+    assert answer.outcomes == {"2024-02": "loaded", "2024-01": "failed"}
+    originals = {
+        original for (original,) in finops.query("SELECT original FROM finops.column_registry")
+    }
+    assert "brand/New" not in originals
+    tables = finops.query(
+        "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'aws_billing'"
+    )
+    assert tables == [("billing_2024_02",)]

@@ -118,6 +118,8 @@ def test_readers_keep_the_old_store_while_a_new_one_is_published(tmp_path, seed)
     first = write_sample(bucket, periods=PERIODS, rows=200, seed=seed)
     finops = over_folder(tmp_path / "data", bucket)
     finops.aws("import-cur")
+    (tmp_path / "old").hardlink_to(finops.database)
+    content = (tmp_path / "old").read_bytes()
 
     program = [sys.executable, "-c", _PATIENT_READER, str(finops.database)]
     with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as reader:
@@ -126,6 +128,7 @@ def test_readers_keep_the_old_store_while_a_new_one_is_published(tmp_path, seed)
         assert finops.aws("import-cur").code == 0
         counted, _ = reader.communicate(b"count\n")
 
+    assert (tmp_path / "old").read_bytes() == content
     rows = int(counted)
     assert rows == sum(each.rows for each in first)
     assert sum(count for count, _ in finops.loaded().values()) != rows

@@ -17,7 +17,7 @@ import duckdb
 
 from finops.datadir import DataDir
 from finops.errors import LocalError
-from finops.store.sql import Connection, query, run_script
+from finops.store.sql import Connection, Row, query, run_script
 
 SCHEMA_VERSION = 1
 _STORAGE_VERSION = "v1.4.0"
@@ -54,6 +54,7 @@ def writing(data: DataDir) -> Iterator[Connection]:
     """Clone the store, yield the clone, and publish it by rename when all went well.
 
     Each commit inside is durable in the clone; readers see all of them at once or none.
+    A clone in which nothing was loaded or moved is thrown away.
     """
     _remove(data.next_database)
     if data.database.exists():
@@ -63,11 +64,16 @@ def writing(data: DataDir) -> Iterator[Connection]:
         try:
             query(db, "SET temp_directory = ?", [str(data.temporary)])
             _prepare(db, data.database)
+            before = _content(db)
             yield db
+            changed = _content(db) != before
             query(db, "CHECKPOINT")
         finally:
             db.close()
-        _publish(data.next_database, data.database)
+        if changed:
+            _publish(data.next_database, data.database)
+        else:
+            _remove(data.next_database)
     except duckdb.Error as error:
         _remove(data.next_database)
         raise LocalError(
@@ -110,6 +116,15 @@ def _prepare(db: Connection, path: Path) -> None:
     if not query(db, "SELECT schema_version FROM finops.meta"):
         query(db, "INSERT INTO finops.meta VALUES (?)", [SCHEMA_VERSION])
     query(db, "COMMIT")
+
+
+def _content(db: Connection) -> list[Row]:
+    """Return what tells one state of the store from another."""
+    return query(
+        db,
+        "SELECT load_id, is_current FROM finops.loads"
+        " UNION ALL SELECT dataset || table_strategy, true FROM finops.exports ORDER BY ALL",
+    )
 
 
 def _check_version(db: Connection, path: Path) -> None:

@@ -6,10 +6,11 @@ import argparse
 import os
 import shlex
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from finops.cli.load import configured, show_results
 from finops.cli.output import Output, display_path, money, plain_json, size
@@ -17,7 +18,7 @@ from finops.demo import run_demo
 from finops.errors import UsageError
 from finops.period import BillingPeriod
 from finops.run import PeriodResult
-from finops.vendors.aws.sample import SampleLayout, write_sample
+from finops.vendors.aws.sample import SampleDelivery, SampleLayout, write_sample
 
 
 def demo(arguments: argparse.Namespace, output: Output) -> int:
@@ -65,64 +66,60 @@ def _summary(results: Sequence[PeriodResult]) -> str:
 
 def sample(arguments: argparse.Namespace, output: Output) -> int:
     """``sample``: bucket trees with the layout of the real ones."""
-    _at_least(arguments.rows, 1, "--rows")
-    _at_least(arguments.periods, 1, "--periods")
-    _at_least(arguments.files, 1, "--files")
-    for flag in ("prefix", "export_name"):
-        if ".." in getattr(arguments, flag).split("/"):
-            raise UsageError(f"--{flag.replace('_', '-')} may not lead out of --out")
-    if not arguments.export_name.strip("/") or "/" in arguments.export_name:
-        raise UsageError("--export-name is a name without /")
-    newest = (
-        BillingPeriod.parse(arguments.end_date)
-        if arguments.end_date
-        else BillingPeriod.containing(datetime.now(UTC))
-    )
+    for flag in ("rows", "periods", "files"):
+        _at_least(getattr(arguments, flag), 1, f"--{flag}")
     deliveries = write_sample(
         Path(arguments.out),
-        periods=[newest.shift(-back) for back in reversed(range(arguments.periods))],
+        periods=_periods(arguments),
         rows=arguments.rows,
         seed=arguments.seed,
         refresh=arguments.refresh,
-        layout=SampleLayout(
-            cur_version=arguments.cur_version,
-            export_format=arguments.export_format,
-            compression=arguments.compression,
-            versioning=arguments.versioning,
-            prefix=arguments.prefix,
-            export_name=arguments.export_name,
-            files=arguments.files,
-        ),
+        layout=_layout(arguments),
     )
-    rows = [
-        (
-            each.period,
-            each.delivery_id,
-            len(each.data_keys),
-            size(each.bytes),
-            f"{each.rows:,}",
-            money(each.unblended),
-        )
-        for each in deliveries
-    ]
+    output.answer({"bucket": arguments.out, "deliveries": [_document(each) for each in deliveries]})
     titles = ("period", "delivery", "files", "size", "rows", "unblended cost")
-    documents = [
-        {
-            "period": str(each.period),
-            "delivery_id": each.delivery_id,
-            "manifest_key": each.manifest_key,
-            "data_keys": each.data_keys,
-            "rows": each.rows,
-            "bytes": each.bytes,
-            "unblended": {code: plain_json(total) for code, total in each.unblended.items()},
-            "amortized": {code: plain_json(total) for code, total in each.amortized.items()},
-            "line_item_types": each.line_item_types,
-        }
-        for each in deliveries
-    ]
-    output.answer({"bucket": arguments.out, "deliveries": documents})
-    output.table(titles, rows, right=titles[2:])
+    output.table(titles, [_row(each) for each in deliveries], right=titles[2:])
     return 0
+
+
+def _periods(arguments: argparse.Namespace) -> list[BillingPeriod]:
+    newest = BillingPeriod.containing(datetime.now(UTC))
+    if arguments.end_date:
+        newest = BillingPeriod.parse(arguments.end_date)
+    return [newest.shift(-back) for back in reversed(range(arguments.periods))]
+
+
+def _layout(arguments: argparse.Namespace) -> SampleLayout:
+    """Read the layout's flags; they have the names of its fields.
+
+    Raises:
+        UsageError: keys would lead out of the folder.
+    """
+    if ".." in arguments.prefix.split("/"):
+        raise UsageError("--prefix may not lead out of --out")
+    if not arguments.export_name or "/" in arguments.export_name or arguments.export_name == "..":
+        raise UsageError("--export-name is a name without /")
+    given = {each.name: getattr(arguments, each.name, None) for each in fields(SampleLayout)}
+    return SampleLayout(**{name: value for name, value in given.items() if value is not None})
+
+
+def _row(delivery: SampleDelivery) -> list[Any]:
+    return [
+        delivery.period,
+        delivery.delivery_id,
+        len(delivery.data_keys),
+        size(delivery.bytes),
+        f"{delivery.rows:,}",
+        money(delivery.unblended),
+    ]
+
+
+def _document(delivery: SampleDelivery) -> dict[str, Any]:
+    return asdict(delivery) | {
+        "period": str(delivery.period),
+        "unblended": {code: plain_json(total) for code, total in delivery.unblended.items()},
+        "amortized": {code: plain_json(total) for code, total in delivery.amortized.items()},
+    }
 
 
 def _at_least(number: int, least: int, flag: str) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from finops.config import Config, Export, load_config
 from finops.datadir import DataDir
 from finops.errors import ConfigError, FinopsError
 from finops.run import Outcome, PeriodResult, Run, end_run, start_run
-from finops.state import State
+from finops.state import Attempt, State
 from finops.steps.discover_manifests import compare_with_store
 from finops.steps.discover_manifests import discover_manifests as discover
 from finops.steps.export_parquet import export_parquet as export_to
@@ -26,6 +27,8 @@ from finops.steps.reconcile_state import reconcile_state
 
 _TITLES = ("export", "period", "outcome", "delivery", "files", "size", "rows", "billed cost")
 _NUMBERS = ("files", "size", "rows", "billed cost")
+_ATTEMPT_TITLES = ("export", "billing_month", "state", "reason", "manifest_id", "updated_at")
+_RUN_TITLES = ("run_id", "command", "started_at", "exit_code", "outcome")
 
 
 def configured(arguments: argparse.Namespace) -> Config:
@@ -100,40 +103,33 @@ def show_state(arguments: argparse.Namespace, output: Output) -> int:
         output.say(f"no run has worked in {display_path(data.root)} yet")
         return 0
     state = State(data.state)
-    attempts = state.attempts(arguments.vendor, arguments.export)
-    runs = state.runs()
+    manifests = [_attempt(each) for each in state.attempts(arguments.vendor, arguments.export)]
+    runs = [asdict(run) | {"outcome": run.outcome or "not ended"} for run in state.runs()]
     state.close()
-    manifests = [
-        {
-            "vendor": attempt.delivery.vendor,
-            "export": attempt.delivery.export,
-            "billing_month": attempt.delivery.period,
-            "manifest_id": attempt.delivery.delivery_id,
-            "state": attempt.state,
-            "reason": attempt.reason,
-            "updated_at": attempt.updated_at,
-            "path": attempt.path,
-        }
-        for attempt in attempts
-    ]
-    listed = [
-        {
-            "run_id": run.run_id,
-            "command": run.command,
-            "started_at": run.started_at,
-            "finished_at": run.finished_at,
-            "exit_code": run.exit_code,
-            "outcome": run.outcome or "not ended",
-        }
-        for run in runs
-    ]
-    output.answer({"manifests": manifests, "runs": listed})
-    titles = ("export", "billing_month", "state", "reason", "manifest_id", "updated_at")
-    output.table(titles, [[row[title] for title in titles] for row in manifests])
+    output.answer({"manifests": manifests, "runs": runs})
+    _show_columns(output, manifests, _ATTEMPT_TITLES)
     output.line()
-    columns = ("run_id", "command", "started_at", "exit_code", "outcome")
-    output.table(columns, [[row[column] for column in columns] for row in listed])
+    _show_columns(output, runs, _RUN_TITLES)
     return 0
+
+
+def _attempt(attempt: Attempt) -> dict[str, Any]:
+    return {
+        "vendor": attempt.delivery.vendor,
+        "export": attempt.delivery.export,
+        "billing_month": attempt.delivery.period,
+        "manifest_id": attempt.delivery.delivery_id,
+        "state": attempt.state,
+        "reason": attempt.reason,
+        "updated_at": attempt.updated_at,
+        "path": attempt.path,
+    }
+
+
+def _show_columns(
+    output: Output, documents: Sequence[Mapping[str, Any]], titles: Sequence[str]
+) -> None:
+    output.table(titles, [[document[title] for title in titles] for document in documents])
 
 
 Step = Callable[[Run, Sequence[Export]], list[PeriodResult]]

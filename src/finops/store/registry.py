@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from finops.columns import ColumnType, SourceColumn, StoredColumn, assign_names, widen
 from finops.money import money_expression
@@ -42,37 +42,27 @@ def widened_expression(value: str, present: str, wanted: ColumnType) -> str:
 
 
 def register_columns(
-    db: Connection, dataset: str, columns: Iterable[SourceColumn], load_id: str
+    db: Connection, dataset: str, columns: Sequence[SourceColumn], load_id: str
 ) -> dict[str, StoredColumn]:
     """Add new columns, widen types, and return the whole registry of the dataset."""
     known = read_registry(db, dataset)
-    columns = list(columns)
     names = assign_names(
         [column.original for column in columns],
         {original: stored.name for original, stored in known.items()},
     )
     types = {original: stored.type for original, stored in known.items()}
+    positions: dict[str, int | None] = {}
     for column in columns:
         types[column.original] = widen(types.get(column.original, column.type), column.type)
-    positions = {column.original: column.position for column in columns}
-    for original in names.keys() - known.keys():
-        query(
-            db,
-            "INSERT INTO finops.column_registry VALUES (?, ?, ?, ?, ?, ?)",
-            [
-                dataset,
-                original,
-                names[original],
-                types[original],
-                positions[original],
-                load_id,
-            ],
-        )
-    for original, stored in known.items():
-        if types[original] != stored.type:
+        positions[column.original] = column.position
+    for original, kind in types.items():
+        if original not in known:
+            row = [dataset, original, names[original], kind, positions[original], load_id]
+            query(db, "INSERT INTO finops.column_registry VALUES (?, ?, ?, ?, ?, ?)", row)
+        elif known[original].type != kind:
             query(
                 db,
                 "UPDATE finops.column_registry SET type = ? WHERE dataset = ? AND original = ?",
-                [types[original], dataset, original],
+                [kind, dataset, original],
             )
     return read_registry(db, dataset)

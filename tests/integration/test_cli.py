@@ -302,7 +302,7 @@ def test_demo_shows_what_it_loaded_and_what_comes_next(tmp_path):
 
     assert answer.code == 0
     assert "Loaded 6 billing periods, 12 files" in answer.out
-    assert "AmazonEC2" in answer.out
+    assert "Amazon Elastic Compute Cloud" in answer.out
     assert "data/demo/data/open_finops.duckdb" in answer.out
     config = tmp_path / "data/demo/config.toml"
     again = Finops(tmp_path / "unused")("aws", "import-cur", "-c", str(config))

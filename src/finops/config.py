@@ -146,6 +146,14 @@ class _Sources:
         line = _line_of(self.text, section, key)
         return f"{self.file}, line {line}" if line else f"{self.file}"
 
+    def source(self, section: str, key: str) -> str:
+        """Return where a value that was resolved came from."""
+        return next(
+            setting.source
+            for setting in reversed(self.settings)
+            if (setting.section, setting.key) == (section, key)
+        )
+
     def table(self, section: str) -> Mapping[str, Any]:
         found: Mapping[str, Any] = self.document
         for part in _parts(section):
@@ -183,7 +191,7 @@ def load_config(
     if project["keep_deliveries"] < 1:
         raise ConfigError(
             "keep_deliveries is at least 1",
-            where=sources.where("project", "keep_deliveries"),
+            where=sources.source("project", "keep_deliveries"),
             do="write keep_deliveries = 2, or leave it out",
         )
     return Config(
@@ -308,7 +316,7 @@ def _export(sources: _Sources, vendor: str, name: str) -> Export:
     if start and end and end < start:
         raise ConfigError(
             f"start_date {start} lies after end_date {end}",
-            where=sources.where(section, "start_date"),
+            where=sources.source(section, "start_date"),
             do="both months are included",
         )
     return Export(vendor=vendor, name=name, section=section, **values)
@@ -320,7 +328,7 @@ def _check_dataset(dataset: str, section: str, sources: _Sources) -> None:
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,62}", dataset) or dataset in reserved:
         raise ConfigError(
             f"{dataset!r} cannot be the name of a dataset",
-            where=sources.where(section, "dataset"),
+            where=sources.source(section, "dataset"),
             do="use lower case letters, digits and _, and none of the database's own names",
         )
 

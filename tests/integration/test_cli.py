@@ -144,6 +144,22 @@ def test_impossible_flags_are_refused_before_anything_is_touched(tmp_path, flags
     assert not finops.data.exists()
 
 
+@pytest.mark.parametrize("flags", [("--cur-version", "v2"), ("--export-format", "parquet")])
+def test_a_form_that_does_not_lie_there_is_said_not_skipped(finops, flags):
+    answer = finops.aws("import-cur", *flags)
+
+    assert (answer.code, answer.document["error"]["code"]) == (78, "no-manifests")
+    assert "there is v1 in csv" in answer.document["error"]["what"]
+
+
+def test_an_impossible_value_names_its_source(tmp_path, monkeypatch):
+    monkeypatch.setenv("FINOPS_PROJECT_KEEP_DELIVERIES", "0")
+
+    answer = Finops(tmp_path).aws("import-cur")
+
+    assert answer.document["error"]["where"] == "environment FINOPS_PROJECT_KEEP_DELIVERIES"
+
+
 def test_no_bucket_is_explained(tmp_path):
     answer = Finops(tmp_path)("aws", "import-cur")
 

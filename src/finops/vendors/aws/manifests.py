@@ -95,7 +95,8 @@ def list_deliveries(storage: Storage, export: Export) -> list[Delivery | FailedD
     returned as a failure of its period.
 
     Raises:
-        ConfigError: several exports, or two versions of one, lie under the prefix.
+        ConfigError: several exports, or two versions of one, lie under the prefix, or none
+            of the configured form.
     """
     objects = {
         stored.key: stored
@@ -107,7 +108,15 @@ def list_deliveries(storage: Storage, export: Export) -> list[Delivery | FailedD
     with ThreadPoolExecutor(_READERS) as readers:
         deliveries = list(readers.map(partial(_read, bucket), newest))
     _refuse_two_shapes(deliveries, export)
-    return [delivery for delivery in deliveries if _wanted(delivery, export)]
+    wanted = [delivery for delivery in deliveries if _wanted(delivery, export)]
+    if deliveries and not wanted:
+        raise ConfigError(
+            f"no delivery is {export.cur_version} in {export.export_format}, as configured;"
+            f" there is {', '.join(sorted({_form_of(each) for each in deliveries}))}",
+            code="no-manifests",
+            do='set cur_version and export_format to "auto", or leave them out',
+        )
+    return wanted
 
 
 def newest_manifests(objects: Iterable[StoredObject], export: Export) -> list[FoundManifest]:
@@ -355,6 +364,12 @@ def _wanted(delivery: Delivery | FailedDelivery, export: Export) -> bool:
         "auto",
         delivery.file_format,
     )
+
+
+def _form_of(delivery: Delivery | FailedDelivery) -> str:
+    if isinstance(delivery, FailedDelivery):
+        return "one that cannot be read"
+    return f"{delivery.shape} in {delivery.file_format}"
 
 
 def _refuse_two_shapes(deliveries: list[Delivery | FailedDelivery], export: Export) -> None:

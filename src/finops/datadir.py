@@ -5,13 +5,17 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from finops.delivery import Delivery
 from finops.errors import LocalError, TemporaryError
+
+_LOCK_PAUSE = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +60,11 @@ class DataDir:
         return self.root / "staging" / delivery.vendor / delivery.export / str(delivery.period)
 
     @contextmanager
-    def locked(self, owner: str) -> Iterator[None]:
+    def locked(self, owner: str, timeout: float = 0) -> Iterator[None]:
         """Hold the folder for one run; the kernel frees it when the process ends.
 
         Raises:
-            TemporaryError: another run works in it.
+            TemporaryError: another run still works in it after ``timeout`` seconds.
         """
         try:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -68,18 +72,28 @@ class DataDir:
         except OSError as error:
             raise LocalError(f"the data folder {self.root} cannot be written: {error}") from error
         with lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
+            if not _acquired(lock, time.monotonic() + timeout):
                 lock.seek(0)
                 raise TemporaryError(
                     f"another run works in {self.root}: {lock.read().strip() or 'unknown'}",
                     code="locked",
-                    do="wait for it to end, then run again",
-                ) from error
+                    do="wait for it to end, or let --lock-timeout SECONDS wait",
+                )
             lock.truncate(0)
             lock.write(f"process {os.getpid()}, {owner}")
             lock.flush()
             shutil.rmtree(self.temporary, ignore_errors=True)
             self.temporary.mkdir(mode=0o700)
             yield
+
+
+def _acquired(lock: IO[str], deadline: float) -> bool:
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(_LOCK_PAUSE)
+        else:
+            return True

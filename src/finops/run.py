@@ -18,6 +18,7 @@ from finops.errors import FinopsError, PartialFailure
 from finops.period import BillingPeriod
 from finops.state import State
 
+INTERRUPTED = 130
 Advance = Callable[[int], None]
 Track = Callable[[str, int], AbstractContextManager[Advance]]
 
@@ -85,6 +86,7 @@ class Run:
     data: DataDir
     state: State
     track: Track = untracked
+    allow_shrink: bool = False
     notices: list[str] = field(default_factory=list)
 
     def notice(self, export: Export, period: BillingPeriod, text: str) -> None:
@@ -93,18 +95,30 @@ class Run:
 
 
 @contextmanager
-def start_run(config: Config, command: str, track: Track = untracked) -> Iterator[Run]:
-    """Lock the data folder, open the state and note that a run began, or what broke it."""
+def start_run(
+    config: Config,
+    command: str,
+    track: Track = untracked,
+    *,
+    lock_timeout: float = 0,
+    allow_shrink: bool = False,
+) -> Iterator[Run]:
+    """Lock the data folder, open the state and note that a run began, or what broke it.
+
+    ``lock_timeout`` is how many seconds to wait for another run; ``allow_shrink`` lets a
+    billing period lose most of its rows.
+    """
     run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
     data = DataDir(config.data_dir)
-    with data.locked(f"run {run_id}, {command}"):
+    with data.locked(f"run {run_id}, {command}", lock_timeout):
         state = State(data.state)
         try:
             state.start_run(run_id, command)
-            yield Run(run_id, config, data, state, track)
+            yield Run(run_id, config, data, state, track, allow_shrink)
         except BaseException as error:
-            interrupted = 130 if isinstance(error, KeyboardInterrupt) else 1
-            code = error.exit_code if isinstance(error, FinopsError) else interrupted
+            code = error.exit_code if isinstance(error, FinopsError) else 1
+            if isinstance(error, KeyboardInterrupt):
+                code = INTERRUPTED
             state.finish_run(run_id, code, f"{error}" or type(error).__name__)
             raise
         finally:

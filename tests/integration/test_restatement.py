@@ -161,3 +161,34 @@ def test_switching_the_strategy_moves_the_tables(tmp_path, seed, before, after):
 
 
 _TABLES = "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'aws_billing'"
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_month_that_would_lose_most_of_its_rows_is_kept(tmp_path, seed, strategy):
+    bucket = tmp_path / "bucket"
+    before = write_sample(bucket, periods=PERIODS[:1], rows=2_500, seed=seed)
+    finops = over_folder(tmp_path / "data", bucket, "--table-strategy", strategy)
+    finops.aws("import-cur")
+    after = write_sample(bucket, periods=PERIODS[:1], rows=900, seed=seed, refresh=2)
+
+    refused = finops.aws("import-cur")
+    kept = finops.loaded()
+    allowed = finops.aws("import-cur", "--allow-shrink")
+
+    assert (refused.code, refused.results[0]["error"]["code"]) == (4, "shrunk")
+    assert f"from {before[0].rows:,} to {after[0].rows:,} rows" in refused.err
+    assert kept == expected(before)
+    assert allowed.code == 0
+    assert finops.loaded() == expected(after)
+
+
+def test_small_months_may_shrink(tmp_path, seed):
+    bucket = tmp_path / "bucket"
+    write_sample(bucket, periods=PERIODS[:1], rows=900, seed=seed)
+    finops = over_folder(tmp_path / "data", bucket)
+    finops.aws("import-cur")
+    after = write_sample(bucket, periods=PERIODS[:1], rows=200, seed=seed, refresh=2)
+
+    assert finops.aws("import-cur").code == 0
+
+    assert finops.loaded() == expected(after)

@@ -2,6 +2,8 @@
 
 import fcntl
 import sqlite3
+import subprocess
+import sys
 
 import pytest
 
@@ -164,6 +166,21 @@ def test_a_second_run_at_once_is_told_to_wait(finops):
 
     assert (answer.code, answer.document["error"]["code"]) == (75, "locked")
     assert "process 4711, run x" in answer.document["error"]["what"]
+
+
+def test_a_second_run_waits_as_long_as_it_is_told(finops, deliveries):
+    finops.aws("discover-manifests")
+    program = (
+        f"import fcntl, sys, time; f = open({str(finops.data / '.lock')!r}); fcntl.flock(f, 2)"
+    )
+    program += "; print('held', flush=True); time.sleep(1)"
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as holder:
+        holder.stdout.readline()
+        at_once = finops.aws("import-cur", "--lock-timeout", "0.1")
+        patient = finops.aws("import-cur", "--lock-timeout", "60")
+
+    assert (at_once.code, patient.code) == (75, 0)
+    assert finops.loaded() == expected(deliveries)
 
 
 def test_previous_runs_are_shown_with_their_outcome(finops):

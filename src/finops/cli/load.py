@@ -144,7 +144,13 @@ def _run_step(arguments: argparse.Namespace, output: Output, step: Step) -> int:
     config = configured(arguments)
     exports = _exports(config, arguments)
     command = f"{arguments.vendor} {arguments.command}"
-    with start_run(config, command, output.track) as run:
+    with start_run(
+        config,
+        command,
+        output.track,
+        lock_timeout=arguments.lock_timeout,
+        allow_shrink=getattr(arguments, "allow_shrink", False),
+    ) as run:
         # What an earlier run left half done is settled first: the store's ledger decides.
         reconcile_state(run)
         results = step(run, exports)

@@ -33,7 +33,7 @@ STEPS = (
         ("import-billing",),
         "all steps: from the bucket into the database",
         "load:import_billing",
-        ("force", "dry_run"),
+        ("force", "dry_run", "allow_shrink"),
     ),
     Step("list-manifests", (), "show what lies in the bucket", "load:list_manifests"),
     Step(
@@ -60,6 +60,7 @@ STEPS = (
         ("load-billing",),
         "load staged deliveries into the database",
         "load:load_billing_local",
+        ("allow_shrink",),
     ),
     Step(
         "export-parquet",
@@ -185,6 +186,13 @@ def _add_export_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--export", metavar="NAME", help="one of the configured exports; default all"
     )
+    parser.add_argument(
+        "--lock-timeout",
+        type=float,
+        default=0,
+        metavar="SECONDS",
+        help="wait this long for another run in the data folder; default %(default)s",
+    )
     for key in EXPORT_FLAGS:
         group.add_argument(
             f"--{key.name.replace('_', '-')}",
@@ -198,6 +206,10 @@ def _add_export_flags(parser: argparse.ArgumentParser) -> None:
 def _add_step_flags(parser: argparse.ArgumentParser, step: Step) -> None:
     if "force" in step.flags:
         parser.add_argument("--force", action="store_true", help="load again what is unchanged")
+    if "allow_shrink" in step.flags:
+        parser.add_argument(
+            "--allow-shrink", action="store_true", help="let a period lose most of its rows"
+        )
     if "dry_run" in step.flags:
         parser.add_argument("--dry-run", action="store_true", help="show what would be loaded")
     if "out" in step.flags:

@@ -90,7 +90,7 @@ def _staged(run: Run, attempt: Attempt) -> Staged:
                 do="run import-cur again: it is downloaded anew",
             )
         noted.append((file.path, LoadedFile(file.key, file.size, file.etag, file.sha256)))
-    return Staged(attempt.delivery, tuple(noted), run.data.temporary)
+    return Staged(attempt.delivery, tuple(noted), run.data.temporary, run.allow_shrink)
 
 
 def _mark_published(run: Run, export: Export) -> None:

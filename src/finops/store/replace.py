@@ -22,9 +22,9 @@ from finops.columns import (
     clean_column_name,
 )
 from finops.delivery import Delivery
-from finops.errors import BadDataError
+from finops.errors import BadDataError, RefusedError
 from finops.store.dataset import STAGE, Dataset
-from finops.store.ledger import Load, LoadedFile, record_load
+from finops.store.ledger import Load, LoadedFile, current_loads, record_load
 from finops.store.readers import (
     ROUNDED_COLUMN,
     DataFileSource,
@@ -36,6 +36,7 @@ from finops.store.readers import (
 from finops.store.registry import register_columns
 from finops.store.sql import Connection, identifier, query
 
+_SHRINK_MINIMUM = 1_000
 # What a delivery can cause; a full disk or memory is not among it.
 _DELIVERY_ERRORS = (duckdb.DataError, duckdb.ProgrammingError, duckdb.NotSupportedError)
 
@@ -47,6 +48,7 @@ class Staged:
     delivery: Delivery
     files: tuple[tuple[Path, LoadedFile], ...]
     scratch: Path
+    allow_shrink: bool = False
 
 
 @dataclass(slots=True)
@@ -76,6 +78,7 @@ def replace_period(
 
     Raises:
         BadDataError: a file, row or cell is not what it should be; the period is kept.
+        RefusedError: the period would lose more than half of its rows.
         ConfigError: the dataset holds another export or shape.
     """
     form = (staged.delivery.file_format, staged.delivery.compression)
@@ -129,6 +132,8 @@ def _replace(
     for group in groups:
         _read_into_stage(dataset, group, stored, (str(delivery.period), load_id))
     load = _measure(dataset, vendor, staged, stored, load_id)
+    if not staged.allow_shrink:
+        _refuse_shrinking(dataset, load)
     dataset.swap_in(delivery.period)
     record_load(dataset.db, load)
     dataset.create_view()
@@ -178,6 +183,17 @@ def _read_into_stage(
         raise
     except duckdb.Error as error:
         raise _UnreadableError(group, error) from error
+
+
+def _refuse_shrinking(dataset: Dataset, load: Load) -> None:
+    """Keep a month that would lose most of its rows: a snapshot only grows, as a rule."""
+    before = current_loads(dataset.db, load.dataset).get(load.period)
+    if before and before.rows > _SHRINK_MINIMUM and load.rows * 2 < before.rows:
+        raise RefusedError(
+            f"the period would shrink from {before.rows:,} to {load.rows:,} rows",
+            code="shrunk",
+            do="look at the delivery; if it is right, run again with --allow-shrink",
+        )
 
 
 def _measure(

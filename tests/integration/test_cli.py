@@ -448,7 +448,8 @@ def test_amounts_are_whole_on_a_narrow_terminal(finops):
     assert "delivery" not in shown
 
 
-def test_ctrl_c_ends_with_130_and_says_that_nothing_is_lost(tmp_path, seed):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_a_run_at_once_and_loses_nothing(tmp_path, seed, number, code):
     write_sample(tmp_path / "bucket", periods=PERIODS, rows=20_000, seed=seed)
     finops = over_folder(tmp_path / "data", tmp_path / "bucket")
     environment = dict(os.environ, PYTHONPATH=str(ROOT / "src"))
@@ -459,10 +460,10 @@ def test_ctrl_c_ends_with_130_and_says_that_nothing_is_lost(tmp_path, seed):
         while not (finops.data / "open_finops.next.duckdb").exists():
             time.sleep(0.05)
         time.sleep(0.3)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         _, err = process.communicate()
 
-    assert (process.returncode, err.count(b"Traceback")) == (130, 0)
+    assert (process.returncode, err.count(b"Traceback")) == (code, 0)
     assert b"run again to go on" in err
     assert finops.aws("import-cur").code == 0
     assert finops.aws("show-state").document["runs"][1]["exit_code"] == 130

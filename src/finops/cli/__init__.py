@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import io
 import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from finops.cli.output import Output
 
 _BROKEN_PIPE = 141
+_TERMINATED = 143
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,7 +33,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     from finops.cli.output import Output
 
     try:
-        code = _run(arguments, Output(arguments))
+        with _stopped_by_sigterm() as stopped:
+            code = _run(arguments, Output(arguments))
+        if stopped:
+            code = _TERMINATED
         sys.stdout.flush()
     except OSError as error:
         # Whoever read stdout has gone, or its disk is full; Python must not try again.
@@ -40,6 +46,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error[local]: stdout cannot be written: {error.strerror}", file=sys.stderr)
         return LocalError.exit_code
     return code
+
+
+@contextmanager
+def _stopped_by_sigterm() -> Iterator[list[int]]:
+    """Let SIGTERM end a command as Ctrl-C does; yield the signals that came."""
+    came: list[int] = []
+
+    def stop(number: int, _frame: object) -> None:
+        came.append(number)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield came
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _run(arguments: argparse.Namespace, output: Output) -> int:

@@ -171,6 +171,8 @@ def _ended_with(error: FinopsError, results: Sequence[PeriodResult], output: Out
 
 
 def _nothing_done(results: Sequence[PeriodResult]) -> str:
+    if len(results) == 1:
+        return "Nothing new: the billing period is loaded as delivered."
     if results:
         return f"Nothing new: all {len(results)} billing periods are loaded as delivered."
     return "Nothing to do: no delivery waits for this step, or none lies between the dates."

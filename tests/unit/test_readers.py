@@ -272,6 +272,39 @@ def test_a_header_may_hold_anything_quoted(db, files) -> None:
     assert cells(db, source) == [("1", "2", "3", "4")]
 
 
+_NAMES = st.text(
+    st.characters(exclude_categories=("Cs",), exclude_characters="\0\r"), min_size=1, max_size=12
+).filter(str.strip)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(_NAMES, min_size=1, max_size=8, unique=True))
+def test_any_header_comes_back_and_keeps_its_cells(db, files, names) -> None:
+    values = [str(number) for number in range(len(names))]
+    text = ",".join(map(quoted, names)) + "\n" + ",".join(values) + "\n"
+    source = files.csv(text)
+
+    assert [column.name for column in read_columns(db, source)] == names
+    assert cells(db, source) == [tuple(values)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"0\r"\n0\n',
+        'a,"b\rc"\n0,1\n',
+        '"a\r\nb",c\n0,1\n',
+        '"a\nb",c\r\n0,1\r\n',
+        '"a\r",b\r\n0,1\r\n',
+    ],
+)
+def test_a_name_with_a_foreign_line_break_is_refused_before_rows_are_lost(db, files, text) -> None:
+    with pytest.raises(BadDataError, match="line break") as refused:
+        read_columns(db, files.csv(text))
+
+    assert refused.value.where == KEY
+
+
 def test_files_with_one_header_are_read_together(db, files) -> None:
     sources = [files.csv(f"id,cost\n{name},{name}\n", "gzip") for name in "123"]
 

@@ -11,7 +11,7 @@ import gzip
 import io
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -200,12 +200,24 @@ def _read_header(source: DataFileSource) -> list[str]:
         if raw.read(2) in _BOMS:
             raise ValueError("it is UTF-16; CUR files are UTF-8")
     csv.field_size_limit(_FIELD_LIMIT)
+    lines: list[str] = []
     with _text(source) as text:
-        header = next(csv.reader(text, strict=True), None)
+        header = next(csv.reader(_noted(text, lines), strict=True), None)
     if not header:
         raise ValueError("there is no header")
-    "".join(header).encode()
+    names = "".join(header)
+    names.encode()
+    # DuckDB takes the first line break it meets, even in a quoted name, for the file's own, and
+    # where the two differ it finds no row at all, without a word.
+    if "\r" in names or ("\n" in names and lines[-1].endswith("\r\n")):
+        raise ValueError("a column name holds a line break other than the file's own")
     return header
+
+
+def _noted(lines: Iterable[str], noted: list[str]) -> Iterator[str]:
+    for line in lines:
+        noted.append(line)
+        yield line
 
 
 def _open(source: DataFileSource) -> IO[bytes]:

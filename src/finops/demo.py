@@ -10,7 +10,7 @@ from decimal import Decimal
 from importlib.resources import files
 from pathlib import Path
 
-from finops.config import Config, load_config
+from finops.config import load_config
 from finops.datadir import DataDir
 from finops.errors import LocalError
 from finops.period import BillingPeriod
@@ -18,7 +18,7 @@ from finops.pipeline import import_billing
 from finops.run import PeriodResult, Track, end_run, start_run, untracked
 from finops.store.database import reading
 from finops.store.sql import query
-from finops.vendors.aws.sample import SampleDelivery, SampleLayout, write_sample
+from finops.vendors.aws.sample import SampleLayout, write_sample
 
 PERIODS = 3
 _MARK = ".finops-demo"
@@ -63,7 +63,6 @@ class ServiceCost:
 class Demo:
     """What the demo did and where it lies."""
 
-    config: Config
     database: Path
     results: list[PeriodResult]
     services: list[ServiceCost]
@@ -86,23 +85,16 @@ def run_demo(folder: Path, *, rows: int, seed: int, track: Track = untracked) ->
         results = import_billing(run, config.exports)
         end_run(run, results)
     database = DataDir(config.data_dir).database
-    return Demo(config, database, results, _top_services(database))
+    return Demo(database, results, _top_services(database))
 
 
-def write_buckets(folder: Path, *, rows: int, seed: int) -> dict[str, list[SampleDelivery]]:
+def write_buckets(folder: Path, *, rows: int, seed: int) -> None:
     """Write one bucket tree per payer: the latest whole months, the newest not yet invoiced."""
     newest = BillingPeriod.containing(datetime.now(UTC)).shift(-1)
     periods = [newest.shift(-back) for back in reversed(range(PERIODS))]
-    return {
-        export: write_sample(
-            folder / f"bucket-{export}",
-            periods=periods,
-            rows=rows,
-            seed=seed + payer,
-            layout=layout,
-        )
-        for payer, (export, layout) in enumerate(LAYOUTS.items())
-    }
+    for payer, (export, layout) in enumerate(LAYOUTS.items()):
+        bucket = folder / f"bucket-{export}"
+        write_sample(bucket, periods=periods, rows=rows, seed=seed + payer, layout=layout)
 
 
 def _clear(folder: Path) -> None:

@@ -14,11 +14,31 @@ from enum import StrEnum
 from finops.config import Config, Export
 from finops.datadir import DataDir
 from finops.delivery import Delivery, FailedDelivery
-from finops.errors import FinopsError, PartialFailure
+from finops.errors import (
+    AccessError,
+    BadDataError,
+    ConfigError,
+    FinopsError,
+    LocalError,
+    PartialFailure,
+    RefusedError,
+    TemporaryError,
+    UnavailableError,
+)
 from finops.period import BillingPeriod
 from finops.state import State
 
 INTERRUPTED = 130
+# What may pass by itself is the least; what a person has to change is the gravest.
+_GRAVITY: tuple[type[FinopsError], ...] = (
+    TemporaryError,
+    UnavailableError,
+    RefusedError,
+    BadDataError,
+    LocalError,
+    AccessError,
+    ConfigError,
+)
 Advance = Callable[[int], None]
 Track = Callable[[str, int], AbstractContextManager[Advance]]
 
@@ -125,16 +145,22 @@ def start_run(
             state.close()
 
 
-def end_run(run: Run, results: Sequence[PeriodResult]) -> FinopsError | None:
-    """Note how a run ended and return the one error it ends with, if any.
-
-    Some periods failed while others went well: ``PartialFailure``. All that were tried
-    failed: the gravest of their errors, configuration before access before data.
-    """
+def failure_of(results: Sequence[PeriodResult]) -> FinopsError | None:
+    """Return the one error that stands for all: the gravest, or that only some failed."""
     errors = [result.error for result in results if result.error]
-    error = max(errors, key=lambda each: each.exit_code, default=None)
-    if error and len(errors) < len(results):
-        error = PartialFailure(f"{len(errors)} of {len(results)} failed; the others are loaded")
+    if errors and len(errors) < len(results):
+        return PartialFailure(f"{len(errors)} of {len(results)} failed; the others went well")
+    return max(errors, key=_gravity, default=None)
+
+
+def _gravity(error: FinopsError) -> int:
+    kind = type(error)
+    return _GRAVITY.index(kind) if kind in _GRAVITY else len(_GRAVITY)
+
+
+def end_run(run: Run, results: Sequence[PeriodResult]) -> FinopsError | None:
+    """Note how a run ended and return the one error it ends with, if any."""
+    error = failure_of(results)
     counts = Counter(result.outcome for result in results)
     outcome = ", ".join(f"{count} {name}" for name, count in counts.items()) or "nothing to do"
     run.state.finish_run(run.run_id, error.exit_code if error else 0, outcome)

@@ -192,3 +192,19 @@ def test_small_months_may_shrink(tmp_path, seed):
     assert finops.aws("import-cur").code == 0
 
     assert finops.loaded() == expected(after)
+
+
+def test_the_gravest_error_stands_for_all(tmp_path, seed):
+    bucket = tmp_path / "bucket"
+    deliveries = write_sample(bucket, periods=PERIODS[:2], rows=1_200, seed=seed)
+    finops = over_folder(tmp_path / "data", bucket)
+    finops.aws("import-cur")
+    smaller = write_sample(bucket, periods=PERIODS[:2], rows=300, seed=seed, refresh=2)
+    (bucket / smaller[0].manifest_key).write_text("{")
+
+    answer = finops.aws("import-cur")
+
+    codes = {result["period"]: result["error"]["exit_code"] for result in answer.results}
+    assert codes == {"2024-02": 4, "2024-01": 65}
+    assert answer.code == 65
+    assert finops.loaded() == expected(deliveries)

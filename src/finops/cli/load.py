@@ -15,7 +15,7 @@ from finops.cli.parser import EXPORT_FLAGS
 from finops.config import Config, Export, load_config
 from finops.datadir import DataDir
 from finops.errors import ConfigError, FinopsError
-from finops.run import Outcome, PeriodResult, Run, end_run, start_run
+from finops.run import Outcome, PeriodResult, Run, end_run, failure_of, start_run
 from finops.state import Attempt, State
 from finops.steps.discover_manifests import compare_with_store
 from finops.steps.discover_manifests import discover_manifests as discover
@@ -90,7 +90,8 @@ def list_manifests(arguments: argparse.Namespace, output: Output) -> int:
     show_results(output, results, [])
     if not results:
         output.say("No delivery lies between the two dates.")
-    return max((result.error.exit_code for result in results if result.error), default=0)
+    error = failure_of(results)
+    return _ended_with(error, results, output) if error else 0
 
 
 def show_state(arguments: argparse.Namespace, output: Output) -> int:

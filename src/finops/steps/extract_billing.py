@@ -137,8 +137,10 @@ def _check_unchanged(storage: Storage, delivery: Delivery) -> None:
     """Compare manifest and files with the bucket once more, after the last byte came."""
     expected = {delivery.manifest_key: delivery.manifest_etag}
     expected |= {file.key: file.etag for file in delivery.files}
-    for key, etag in expected.items():
-        if storage.head_object(key).etag != etag:
+    with ThreadPoolExecutor(_PARALLEL) as workers:
+        found = list(workers.map(storage.head_object, expected))
+    for (key, etag), stored in zip(expected.items(), found, strict=True):
+        if stored.etag != etag:
             raise TemporaryError(
                 "the delivery changed while it was downloaded",
                 code="source-changed",

@@ -9,10 +9,9 @@ from finops.errors import TemporaryError
 from finops.run import Outcome, PeriodResult, Run
 from finops.state import Attempt, DeliveryState
 from finops.steps.attempts import open_attempts, settle
-from finops.storage import Storage, open_storage
+from finops.storage import MANIFEST_LIMIT, Storage, open_storage
 
 MANIFEST_NAME = "manifest.json"
-_LIMIT = 50 << 20
 
 
 def extract_manifests(run: Run, export: Export) -> list[PeriodResult]:
@@ -29,7 +28,7 @@ def extract_manifests(run: Run, export: Export) -> list[PeriodResult]:
 def extract_manifest(run: Run, storage: Storage, attempt: Attempt) -> PeriodResult:
     """Copy one manifest; it must still be the one that was discovered."""
     delivery = attempt.delivery
-    body, stored = storage.read_object(delivery.manifest_key, _LIMIT)
+    body, stored = storage.read_object(delivery.manifest_key, MANIFEST_LIMIT)
     if stored.etag != delivery.manifest_etag:
         raise TemporaryError(
             "the manifest changed since it was discovered",

@@ -10,6 +10,7 @@ from finops.config import Export
 from finops.delivery import StoredObject
 from finops.errors import ConfigError
 
+MANIFEST_LIMIT = 50 << 20
 Advance = Callable[[int], None]
 
 

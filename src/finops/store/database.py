@@ -131,7 +131,11 @@ def _check_version(db: Connection, path: Path) -> None:
     try:
         ((version,),) = query(db, "SELECT schema_version FROM finops.meta")
     except (duckdb.Error, ValueError) as error:
-        raise LocalError(f"{path} is not a finops database", code="database") from error
+        raise LocalError(
+            f"{path} is not a finops database",
+            code="database",
+            do="move it away and run import-cur: it is made anew from the bucket",
+        ) from error
     if version > SCHEMA_VERSION:
         raise LocalError(
             f"{path} was written by a newer finops (schema {version})",

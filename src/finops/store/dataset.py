@@ -6,7 +6,7 @@ one table for all. ``billing`` is the same in both.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import duckdb
@@ -81,12 +81,13 @@ class Dataset:
         if self.strategy() in (None, self.export.table_strategy):
             return False
         to_single = self.export.table_strategy == "single"
+        tables, registry = self._tables(), self.registry()
         for period in current_loads(self.db, self.export.dataset):
             old = table_of(period) if to_single else _SINGLE
             query(
                 self.db,
-                f"CREATE TABLE {self.table(STAGE)} AS SELECT * FROM ({self._registered(old)})"
-                f" WHERE {PERIOD_COLUMN} = ?",
+                f"CREATE TABLE {self.table(STAGE)} AS SELECT * FROM"
+                f" ({self._registered(old, tables[old], registry)}) WHERE {PERIOD_COLUMN} = ?",
                 [str(period)],
             )
             if to_single:
@@ -119,7 +120,11 @@ class Dataset:
 
     def create_view(self) -> None:
         """Make ``billing``: all periods, every registered column, spelled out with its type."""
-        selects = [self._registered(table) for table in self._tables_in_use()]
+        registry = self.registry()
+        selects = [
+            self._registered(table, present, registry)
+            for table, present in self._tables_in_use().items()
+        ]
         query(
             self.db,
             f"CREATE OR REPLACE VIEW {self.table(VIEW)} AS " + "\nUNION ALL\n".join(selects),
@@ -134,8 +139,8 @@ class Dataset:
             BadDataError: earlier values do not fit the type that the new delivery needs.
         """
         registered = {column.name: column.type for column in self.registry().values()}
-        for table in self._tables_in_use():
-            for name, present in self._column_types(table).items():
+        for table, columns in self._tables_in_use().items():
+            for name, present in columns.items():
                 if registered.get(name, present) != present:
                     self._alter(table, name, present, registered[name])
 
@@ -158,7 +163,7 @@ class Dataset:
             self.db,
             f"CREATE TABLE IF NOT EXISTS {single} ({PERIOD_COLUMN} VARCHAR, {LOAD_COLUMN} VARCHAR)",
         )
-        present = self._column_types(_SINGLE)
+        present = self._tables()[_SINGLE]
         for column in self.registry().values():
             if column.name not in present:
                 query(
@@ -166,38 +171,37 @@ class Dataset:
                     f"ALTER TABLE {single} ADD COLUMN {identifier(column.name)} {column.type}",
                 )
 
-    def _registered(self, table: str) -> str:
+    def _registered(
+        self, table: str, present: Mapping[str, str], registry: Mapping[str, StoredColumn]
+    ) -> str:
         """Return SQL that reads a table as ``billing`` shows it."""
-        present = self._column_types(table)
         cells = [
             identifier(column.name)
             if column.name in present
             else f"CAST(NULL AS {column.type}) AS {identifier(column.name)}"
-            for column in self.registry().values()
+            for column in registry.values()
         ]
         return f"SELECT {', '.join([PERIOD_COLUMN, *cells, LOAD_COLUMN])} FROM {self.table(table)}"
 
-    def _column_types(self, table: str) -> dict[str, str]:
-        return dict(
-            query(
-                self.db,
-                "SELECT column_name, data_type FROM duckdb_columns()"
-                " WHERE schema_name = ? AND table_name = ?",
-                [self.export.dataset, table],
-            )
-        )
-
-    def _tables_in_use(self) -> list[str]:
-        """Return the tables that hold current loads, oldest first, as far as they are there."""
-        wanted: Iterable[str] = map(table_of, current_loads(self.db, self.export.dataset))
-        if self.export.table_strategy == "single":
-            wanted = (_SINGLE,)
-        present = query(
+    def _tables(self) -> dict[str, dict[str, str]]:
+        """Return the columns of every table, and their types, by one look at the catalog."""
+        rows = query(
             self.db,
-            "SELECT table_name FROM duckdb_tables() WHERE schema_name = ?",
+            "SELECT table_name, column_name, data_type FROM duckdb_columns()"
+            " WHERE schema_name = ? ORDER BY table_name",
             [self.export.dataset],
         )
-        return sorted(set(wanted) & {name for (name,) in present})
+        tables: dict[str, dict[str, str]] = {}
+        for table, column, kind in rows:
+            tables.setdefault(table, {})[column] = kind
+        return tables
+
+    def _tables_in_use(self) -> dict[str, dict[str, str]]:
+        """Return the tables that hold current loads, oldest first, as far as they are there."""
+        wanted = {table_of(period) for period in current_loads(self.db, self.export.dataset)}
+        if self.export.table_strategy == "single":
+            wanted = {_SINGLE}
+        return {table: columns for table, columns in self._tables().items() if table in wanted}
 
 
 def table_of(period: BillingPeriod) -> str:

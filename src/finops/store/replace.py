@@ -148,8 +148,8 @@ def _group_by_header(
     notices: list[str] = []
     for source in sources:
         columns = read_columns(dataset.db, source)
-        vendor.check_columns(delivery, columns, source.key)
         if columns not in groups:
+            vendor.check_columns(delivery, columns, source.key)
             described, said = vendor.describe_columns(delivery, columns, known)
             groups[columns] = _Group(described)
             notices += said

@@ -21,9 +21,8 @@ from finops.config import Export
 from finops.delivery import DataFile, Delivery, FailedDelivery, ManifestColumn, StoredObject
 from finops.errors import AccessError, BadDataError, ConfigError, FinopsError
 from finops.period import BillingPeriod
-from finops.storage import Storage
+from finops.storage import MANIFEST_LIMIT, Storage
 
-MANIFEST_LIMIT = 50 << 20
 _READERS = 8
 
 _LAYOUTS = {

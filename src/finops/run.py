@@ -25,6 +25,7 @@ from finops.errors import (
     TemporaryError,
     UnavailableError,
 )
+from finops.faults import crash_point
 from finops.period import BillingPeriod
 from finops.state import State
 
@@ -134,6 +135,7 @@ def start_run(
         state = State(data.state)
         try:
             state.start_run(run_id, command)
+            crash_point("locked")
             yield Run(run_id, config, data, state, track, allow_shrink)
         except BaseException as error:
             code = error.exit_code if isinstance(error, FinopsError) else 1

@@ -7,6 +7,7 @@ from dataclasses import replace
 from finops.config import Export
 from finops.datadir import DataDir
 from finops.delivery import Delivery, FailedDelivery
+from finops.faults import crash_point
 from finops.run import Outcome, PeriodResult, Run
 from finops.steps.list_manifests import list_manifests
 from finops.steps.loaded import loaded_periods, tell_kept
@@ -26,6 +27,7 @@ def discover_manifests(run: Run, export: Export, *, force: bool = False) -> list
             run.state.supersede(found)
         elif isinstance(found, Delivery):
             run.state.discover(found, run.run_id)
+            crash_point("discovered")
             for notice in found.notices:
                 run.notice(export, found.period, notice)
         results.append(result)

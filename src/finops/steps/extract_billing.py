@@ -11,6 +11,7 @@ from pathlib import Path
 from finops.config import Export
 from finops.delivery import DataFile, Delivery, StoredObject
 from finops.errors import BadDataError, TemporaryError
+from finops.faults import crash_point
 from finops.integrity import check_length, sha256_of, verify_file
 from finops.run import Advance, Outcome, PeriodResult, Run
 from finops.state import Attempt, DeliveryState, StagedFile
@@ -73,11 +74,15 @@ def _download(run: Run, storage: Storage, attempt: Attempt) -> PeriodResult:
     folder = run.data.staging(delivery)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     attempt = run.state.move(attempt, DeliveryState.DOWNLOADING, path=folder)
+    crash_point("downloading")
     with run.track(f"{delivery.period} download", delivery.bytes) as advance:
         _download_files(run, storage, delivery, folder, advance)
     _check_unchanged(storage, delivery)
+    crash_point("source-checked")
     (folder / DELIVERY_NAME).write_text(delivery.to_json(), "utf-8")
+    crash_point("delivery-noted")
     run.state.move(attempt, DeliveryState.STAGED)
+    crash_point("staged")
     return PeriodResult.of(delivery, Outcome.STAGED)
 
 
@@ -99,6 +104,7 @@ def _download_files(
     with ThreadPoolExecutor(_PARALLEL) as workers:
         for staged in workers.map(fetch, missing):
             run.state.add_staged_file(delivery, staged)
+            crash_point("file-noted")
 
 
 def _is_staged(run: Run, file: DataFile, path: Path) -> bool:
@@ -122,6 +128,7 @@ def _download_file(
         advance(part.stat().st_size)
     listed = StoredObject(file.key, file.size, file.etag, delivery.delivered_at)
     storage.download(listed, part, advance)
+    crash_point("file-complete")
     url = f"{storage.url}/{file.key}"
     try:
         check_length(part, url, file.size)
@@ -130,6 +137,7 @@ def _download_file(
         part.unlink()
         raise
     part.replace(path)
+    crash_point("file-verified")
     return StagedFile(file.key, file.size, file.etag, path, sha256)
 
 

@@ -6,6 +6,7 @@ from functools import partial
 
 from finops.config import Export
 from finops.errors import TemporaryError
+from finops.faults import crash_point
 from finops.run import Outcome, PeriodResult, Run
 from finops.state import Attempt, DeliveryState
 from finops.steps.attempts import open_attempts, settle
@@ -39,5 +40,6 @@ def extract_manifest(run: Run, storage: Storage, attempt: Attempt) -> PeriodResu
     folder = run.data.staging(delivery)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     (folder / MANIFEST_NAME).write_bytes(body)
+    crash_point("manifest-staged")
     run.state.set_path(attempt, folder)
     return PeriodResult.of(delivery, Outcome.EXTRACTED)

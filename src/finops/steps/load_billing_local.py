@@ -9,6 +9,7 @@ from functools import partial
 
 from finops.config import Export
 from finops.errors import BadDataError
+from finops.faults import crash_point
 from finops.run import Outcome, PeriodResult, Run
 from finops.state import Attempt, DeliveryState
 from finops.steps.attempts import open_attempts, settle
@@ -60,10 +61,12 @@ def _load_export(run: Run, db: Connection, export: Export) -> list[PeriodResult]
 def _load(run: Run, dataset: Dataset, attempt: Attempt) -> PeriodResult:
     delivery, export = attempt.delivery, dataset.export
     attempt = run.state.move(attempt, DeliveryState.LOADING)
+    crash_point("loading")
     with run.track(f"{delivery.period} load", delivery.bytes) as advance:
         load, notices = replace_period(
             dataset, find_vendor(export.vendor), _staged(run, attempt), load_id(attempt)
         )
+        crash_point("committed")
         advance(delivery.bytes)
     for notice in notices:
         run.notice(export, delivery.period, notice)
@@ -97,7 +100,9 @@ def _mark_published(run: Run, export: Export) -> None:
     """After the rename: what was committed is loaded; older staged deliveries may go."""
     for attempt in open_attempts(run, export, DeliveryState.LOADING):
         run.state.move(attempt, DeliveryState.LOADED)
+        crash_point("marked-loaded")
         _prune_staging(run, attempt)
+        crash_point("pruned")
 
 
 def _prune_staging(run: Run, attempt: Attempt) -> None:

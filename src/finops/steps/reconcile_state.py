@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from finops.faults import crash_point
 from finops.run import Run
 from finops.state import Attempt, DeliveryState
 from finops.store.database import reading
@@ -28,6 +29,7 @@ def reconcile_state(run: Run) -> None:
         else:
             run.state.fail(attempt, "interrupted")
             run.state.discover(attempt.delivery, run.run_id)
+    crash_point("reconciled")
 
 
 def load_id(attempt: Attempt) -> str:

@@ -17,6 +17,7 @@ import duckdb
 
 from finops.datadir import DataDir
 from finops.errors import LocalError
+from finops.faults import crash_point
 from finops.store.sql import Connection, Row, query, run_script
 
 SCHEMA_VERSION = 1
@@ -59,6 +60,7 @@ def writing(data: DataDir) -> Iterator[Connection]:
     _remove(data.next_database)
     if data.database.exists():
         _clone(data.database, data.next_database)
+        crash_point("cloned")
     try:
         db = _connect(data.next_database)
         try:
@@ -70,6 +72,7 @@ def writing(data: DataDir) -> Iterator[Connection]:
             query(db, "CHECKPOINT")
         finally:
             db.close()
+        crash_point("checkpointed")
         if changed:
             _publish(data.next_database, data.database)
         else:
@@ -155,7 +158,9 @@ def _clone(source: Path, target: Path) -> None:
 
 def _publish(new: Path, published: Path) -> None:
     _sync(new)
+    crash_point("synced")
     new.replace(published)
+    crash_point("published")
     _sync(published.parent)
 
 

@@ -23,6 +23,7 @@ from finops.columns import (
 )
 from finops.delivery import Delivery
 from finops.errors import BadDataError, RefusedError
+from finops.faults import crash_point
 from finops.store.dataset import STAGE, Dataset
 from finops.store.ledger import Load, LoadedFile, current_loads, record_load
 from finops.store.readers import (
@@ -131,12 +132,16 @@ def _replace(
     _create_stage(dataset, stored)
     for group in groups:
         _read_into_stage(dataset, group, stored, (str(delivery.period), load_id))
+    crash_point("rows-read")
     load = _measure(dataset, vendor, staged, stored, load_id)
     if not staged.allow_shrink:
         _refuse_shrinking(dataset, load)
     dataset.swap_in(delivery.period)
+    crash_point("swapped")
     record_load(dataset.db, load)
+    crash_point("ledger-written")
     dataset.create_view()
+    crash_point("view-made")
     return load, notices
 
 

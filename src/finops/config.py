@@ -27,7 +27,10 @@ VENDORS = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One configuration key. ``kind`` is str, int, path, place or period."""
+    """One configuration key. ``kind`` is str, int, path, place or period.
+
+    ``example`` is what documentation shows of a key that has no default.
+    """
 
     name: str
     help: str
@@ -35,6 +38,7 @@ class Key:
     kind: str = "str"
     choices: tuple[str, ...] = ()
     short_environment: bool = True
+    example: str = ""
 
 
 PROJECT_KEYS = (
@@ -44,23 +48,43 @@ PROJECT_KEYS = (
 )
 
 EXPORT_KEYS = (
-    Key("bucket", "bucket name, s3://BUCKET, or a folder that holds a copy of one", "", "place"),
-    Key("prefix", "what stands before the export's name in every key"),
-    Key("export_name", "name of the report or data export"),
+    Key(
+        "bucket",
+        "a bucket's name, s3://NAME, or a folder that holds a copy",
+        kind="place",
+        example="my-cur-bucket",
+    ),
+    Key("prefix", "what stands before the export's name in every key", example="cur-reports"),
+    Key("export_name", "name of the report or data export", example="monthly-cur"),
     Key("cur_version", "form of the export", "auto", choices=("auto", "v1", "v2", "focus")),
     Key("export_format", "form of the data files", "auto", choices=("auto", "csv", "parquet")),
-    Key("table_strategy", "tables per period, or one", "separate", choices=("separate", "single")),
-    Key("start_date", "first billing period, YYYY-MM", "", "period"),
-    Key("end_date", "last billing period, YYYY-MM", "", "period"),
-    Key("dataset", "schema in the database; default: the vendor's own"),
-    Key("region", "region of the bucket", short_environment=False),
-    Key("profile", "profile of the cloud's own configuration", short_environment=False),
-    Key("endpoint", "URL of an S3-compatible service", short_environment=False),
+    Key(
+        "table_strategy",
+        "a table per period, or one for all",
+        "separate",
+        choices=("separate", "single"),
+    ),
+    Key("start_date", "first billing period, YYYY-MM", "", "period", example="2024-01"),
+    Key("end_date", "last billing period, YYYY-MM", "", "period", example="2024-12"),
+    Key("dataset", "schema in the database; default: the vendor's own", example="aws_billing"),
+    Key("region", "region of the bucket", short_environment=False, example="eu-central-1"),
+    Key(
+        "profile",
+        "profile of the cloud's own configuration",
+        short_environment=False,
+        example="billing",
+    ),
+    Key(
+        "endpoint",
+        "URL of an S3-compatible service",
+        short_environment=False,
+        example="https://s3.example.com",
+    ),
 )
 
 WAREHOUSE_KEYS = (
     Key("type", "kind of warehouse", choices=("bigquery",)),
-    Key("project_id", "project of the warehouse"),
+    Key("project_id", "project of the warehouse", example="my-project"),
     Key("dataset", "dataset of the published tables", "billing"),
     Key("table", "name of the published table", "aws_data"),
 )
@@ -201,6 +225,18 @@ def load_config(
         exports=tuple(exports),
         settings=tuple(sources.settings),
     )
+
+
+def check_flags(vendor: str, flags: Mapping[str, Any]) -> Export:
+    """Check flags as ``load_config`` would, and return the export that they alone describe.
+
+    Raises:
+        ConfigError: a value is impossible.
+    """
+    sources = _Sources(None, "", {}, {}, flags)
+    for key in PROJECT_KEYS:
+        _resolve(sources, "project", key)
+    return _export(sources, vendor, "default")
 
 
 def environment_names(section: str, key: Key) -> list[str]:

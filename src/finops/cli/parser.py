@@ -77,7 +77,7 @@ _VENDOR_HELP = {"aws": "bills of Amazon Web Services"}
 _GROUPS = (
     ("Load", ("demo", *VENDORS, "sample")),
     ("Look", ("sql",)),
-    ("Keep", ("config",)),
+    ("Keep", ("init", "config")),
 )
 
 
@@ -107,6 +107,7 @@ def build_parser() -> argparse.ArgumentParser:
         "demo": _add_demo(commands),
         "sample": _add_sample(commands),
         "sql": _add_sql(commands),
+        "init": _add_init(commands),
         "config": _add_config(commands),
         **{vendor: _add_vendor(commands, vendor) for vendor in VENDORS},
     }
@@ -177,6 +178,13 @@ def _add_vendor(commands: argparse._SubParsersAction[_Parser], vendor: str) -> s
         child = _subparser(steps, step.name, step.help, step.handler, step.aliases)
         child.set_defaults(vendor=vendor)
         _add_export_flags(child)
+        child.add_argument(
+            "--lock-timeout",
+            type=float,
+            default=0,
+            metavar="SECONDS",
+            help="wait this long for another run in the data folder; default %(default)s",
+        )
         _add_step_flags(child, step)
     return text
 
@@ -186,13 +194,10 @@ def _add_export_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--export", metavar="NAME", help="one of the configured exports; default all"
     )
-    parser.add_argument(
-        "--lock-timeout",
-        type=float,
-        default=0,
-        metavar="SECONDS",
-        help="wait this long for another run in the data folder; default %(default)s",
-    )
+    _add_key_flags(group)
+
+
+def _add_key_flags(group: argparse._ArgumentGroup) -> None:
     for key in EXPORT_FLAGS:
         group.add_argument(
             f"--{key.name.replace('_', '-')}",
@@ -282,6 +287,13 @@ def _add_sql(commands: argparse._SubParsersAction[_Parser]) -> str:
         help="default: a table, or what FILE's ending says",
     )
     parser.add_argument("--output", "-o", metavar="FILE", help="write to a file instead of stdout")
+    return text
+
+
+def _add_init(commands: argparse._SubParsersAction[_Parser]) -> str:
+    text = "write a commented config.toml; on a terminal it asks"
+    parser = _subparser(commands, "init", text, "keep:init")
+    _add_key_flags(parser.add_argument_group("values to write"))
     return text
 
 

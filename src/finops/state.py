@@ -96,7 +96,7 @@ class State:
         try:
             with _explained(path):
                 self._db.row_factory = sqlite3.Row
-                self._db.execute("PRAGMA journal_mode = WAL")
+                self._use_wal()
                 self._migrate(path)
         except LocalError:
             self._db.close()
@@ -106,8 +106,16 @@ class State:
         """Close the database."""
         self._db.close()
 
+    def _use_wal(self) -> None:
+        try:
+            self._db.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            # Of two processes that do this at once, SQLite refuses one and lets the other.
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise
+
     def _migrate(self, path: Path) -> None:
-        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        version = self._version()
         if version > SCHEMA_VERSION:
             raise LocalError(
                 f"the state {path} was written by a newer finops (schema {version})",
@@ -116,9 +124,14 @@ class State:
             )
         if version < SCHEMA_VERSION:
             with self._transaction():
+                if self._version() == SCHEMA_VERSION:
+                    return  # another process made it meanwhile
                 for statement in files("finops").joinpath("state.sql").read_text().split(";\n"):
                     self._db.execute(statement)
                 self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+    def _version(self) -> int:
+        return int(self._db.execute("PRAGMA user_version").fetchone()[0])
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -4,10 +4,12 @@ import dataclasses
 import shutil
 import sqlite3
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from hypothesis import settings
@@ -347,6 +349,21 @@ def test_a_move_keeps_the_path_and_set_path_changes_it(state, tmp_path) -> None:
 
     assert state.move(attempt, S.STAGED).path == tmp_path / "a"
     assert state.set_path(attempt, tmp_path / "b").path == tmp_path / "b"
+
+
+def test_several_may_open_a_state_that_is_not_made_yet(tmp_path) -> None:
+    for number in range(20):
+        gate = Barrier(4)
+
+        def open_and_list(path=tmp_path / f"{number}.db", gate=gate):
+            gate.wait()
+            with closing(State(path)) as state:
+                return state.attempts()
+
+        with ThreadPoolExecutor(4) as pool:
+            assert [each.result() for each in [pool.submit(open_and_list) for _ in range(4)]] == [
+                []
+            ] * 4
 
 
 def test_a_state_of_a_newer_finops_is_refused_and_left_alone(tmp_path) -> None:

@@ -102,6 +102,23 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
+class FoundExport:
+    """An export that lies in a bucket, configured or not.
+
+    ``prefix`` and ``name`` are what the configuration calls ``prefix`` and ``export_name``;
+    ``file_format`` is empty where the newest manifest cannot be read.
+    """
+
+    prefix: str
+    name: str
+    shape: str
+    file_format: str
+    first: BillingPeriod
+    last: BillingPeriod
+    delivered_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class FailedDelivery:
     """A billing period whose newest manifest cannot be read, and why."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -152,6 +152,11 @@ def failure_of(results: Sequence[PeriodResult]) -> FinopsError | None:
     errors = [result.error for result in results if result.error]
     if errors and len(errors) < len(results):
         return PartialFailure(f"{len(errors)} of {len(results)} failed; the others went well")
+    return gravest(errors)
+
+
+def gravest(errors: Iterable[FinopsError]) -> FinopsError | None:
+    """Return the error that most needs a person, by the order in ``docs/errors.md``."""
     return max(errors, key=_gravity, default=None)
 
 

@@ -33,7 +33,7 @@ def test_every_step_is_documented_with_its_aliases(step):
     assert step.help
 
 
-@pytest.mark.parametrize("command", ["demo", "sample", "sql", "init", "config"])
+@pytest.mark.parametrize("command", ["demo", "sample", "sql", "init", "doctor", "config"])
 def test_every_other_command_is_documented(command):
     assert re.search(rf"`{command}\b", COMMANDS)
 

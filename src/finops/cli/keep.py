@@ -6,12 +6,16 @@ import argparse
 import os
 import shlex
 import sys
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from finops.cli.load import configured
-from finops.cli.output import Output, display_path
+from finops.cli.output import Output, display_path, error_document
 from finops.cli.parser import EXPORT_FLAGS
 from finops.config import DEFAULT_FILE, EXPORT_KEYS, Key, mask_secrets
+from finops.run import gravest
+from finops.upkeep.doctor import Check, examine
 from finops.upkeep.init import refuse_existing, write_config
 
 _ASKED = ("bucket", "prefix", "export_name", "table_strategy")
@@ -50,6 +54,38 @@ def _ask(key: Key) -> str:
         answer = line.strip()
         if not answer or not key.choices or answer in key.choices:
             return answer
+
+
+def doctor(arguments: argparse.Namespace, output: Output) -> int:
+    """``doctor``: everything that a run needs, each as soon as it was looked at."""
+    checks = []
+    for check in examine(lambda: configured(arguments), arguments.export):
+        checks.append(check)
+        _show_check(check, output)
+    output.answer({"checks": [_document(check) for check in checks]})
+    counts = Counter(check.verdict for check in checks)
+    output.line(", ".join(f"{count} {verdict}" for verdict, count in counts.items()))
+    error = gravest(check.error for check in checks if check.error)
+    return error.exit_code if error else 0
+
+
+def _show_check(check: Check, output: Output) -> None:
+    output.line(mask_secrets(f"{check.verdict:<8} {check.subject:<18} {check.detail}"))
+    where = [f"where: {check.error.where}"] if check.error and check.error.where else []
+    do = [f"do: {check.do}"] if check.do else []
+    for line in (*check.lines, *where, *do):
+        output.line(mask_secrets(f"{'':<27} {line}"))
+
+
+def _document(check: Check) -> dict[str, Any]:
+    return {
+        "subject": check.subject,
+        "verdict": check.verdict,
+        "detail": mask_secrets(check.detail),
+        "lines": [mask_secrets(line) for line in check.lines],
+        "do": check.do and mask_secrets(check.do),
+        "error": check.error and error_document(check.error),
+    }
 
 
 def config(arguments: argparse.Namespace, output: Output) -> int:

@@ -77,7 +77,7 @@ _VENDOR_HELP = {"aws": "bills of Amazon Web Services"}
 _GROUPS = (
     ("Load", ("demo", *VENDORS, "sample")),
     ("Look", ("sql",)),
-    ("Keep", ("init", "config")),
+    ("Keep", ("init", "doctor", "config")),
 )
 
 
@@ -108,6 +108,7 @@ def build_parser() -> argparse.ArgumentParser:
         "sample": _add_sample(commands),
         "sql": _add_sql(commands),
         "init": _add_init(commands),
+        "doctor": _add_doctor(commands),
         "config": _add_config(commands),
         **{vendor: _add_vendor(commands, vendor) for vendor in VENDORS},
     }
@@ -294,6 +295,12 @@ def _add_init(commands: argparse._SubParsersAction[_Parser]) -> str:
     text = "write a commented config.toml; on a terminal it asks"
     parser = _subparser(commands, "init", text, "keep:init")
     _add_key_flags(parser.add_argument_group("values to write"))
+    return text
+
+
+def _add_doctor(commands: argparse._SubParsersAction[_Parser]) -> str:
+    text = "check everything that a run needs, and say what to do"
+    _add_export_flags(_subparser(commands, "doctor", text, "keep:doctor"))
     return text
 
 

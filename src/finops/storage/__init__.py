@@ -49,7 +49,8 @@ def open_storage(export: Export) -> Storage:
     if not export.bucket:
         raise ConfigError(
             f"no bucket is set for the export {export.name!r}",
-            do=f"set bucket in [{export.section}] of config.toml, or pass --bucket",
+            do=f"set bucket in [{export.section}] of config.toml (finops init writes one),"
+            " or pass --bucket",
         )
     scheme, separator, name = export.bucket.partition("://")
     if not separator and "/" in export.bucket:

@@ -204,6 +204,21 @@ class Dataset:
         return {table: columns for table, columns in self._tables().items() if table in wanted}
 
 
+def missing_tables(db: Connection) -> list[str]:
+    """Return the tables of all datasets that the ledger counts on and that are not there."""
+    wanted = query(
+        db,
+        "SELECT dataset, table_strategy, billing_period FROM finops.loads"
+        " JOIN finops.exports USING (dataset) WHERE is_current ORDER BY ALL",
+    )
+    present = query(db, "SELECT schema_name, table_name FROM duckdb_tables()")
+    tables = dict.fromkeys(
+        (dataset, _SINGLE if strategy == "single" else table_of(BillingPeriod.parse(period)))
+        for dataset, strategy, period in wanted
+    )
+    return [".".join(table) for table in tables if table not in present]
+
+
 def table_of(period: BillingPeriod) -> str:
     """Return the name of a period's table in the strategy ``separate``."""
     return f"billing_{period.year:04}_{period.month:02}"

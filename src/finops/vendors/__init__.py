@@ -4,6 +4,8 @@ Each vendor module offers the same names:
 
 ``list_deliveries(storage, export)``
     the newest delivery of every billing period, newest period first.
+``list_exports(storage, export)``
+    every export under the prefix, whatever is configured as its name.
 ``check_columns(delivery, columns, key)``
     refuses a file that cannot be of this export.
 ``describe_columns(delivery, columns, known_originals)``

@@ -12,13 +12,20 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 from finops.config import Export
-from finops.delivery import DataFile, Delivery, FailedDelivery, ManifestColumn, StoredObject
+from finops.delivery import (
+    DataFile,
+    Delivery,
+    FailedDelivery,
+    FoundExport,
+    ManifestColumn,
+    StoredObject,
+)
 from finops.errors import AccessError, BadDataError, ConfigError, FinopsError
 from finops.period import BillingPeriod
 from finops.storage import MANIFEST_LIMIT, Storage
@@ -97,13 +104,8 @@ def list_deliveries(storage: Storage, export: Export) -> list[Delivery | FailedD
         ConfigError: several exports, or two versions of one, lie under the prefix, or none
             of the configured form.
     """
-    objects = {
-        stored.key: stored
-        for prefix in _key_prefixes(export)
-        for stored in storage.list_objects(prefix)
-    }
-    newest = newest_manifests(objects.values(), export)
-    bucket = Bucket(storage, export, objects)
+    bucket = _list(storage, export)
+    newest = newest_manifests(bucket.objects.values(), export)
     with ThreadPoolExecutor(_READERS) as readers:
         deliveries = list(readers.map(partial(_read, bucket), newest))
     _refuse_two_shapes(deliveries, export)
@@ -116,6 +118,34 @@ def list_deliveries(storage: Storage, export: Export) -> list[Delivery | FailedD
             do='set cur_version and export_format to "auto", or leave them out',
         )
     return wanted
+
+
+def list_exports(storage: Storage, export: Export) -> list[FoundExport]:
+    """Return every export under the prefix, whatever ``export_name`` says, in order of place.
+
+    One listing, and the newest manifest of each is read. The date filters do not count.
+    """
+    bucket = _list(storage, replace(export, export_name=""))
+    places: dict[tuple[str, str], list[FoundManifest]] = {}
+    for stored in bucket.objects.values():
+        for manifest in _match(stored, bucket.export):
+            places.setdefault((manifest.base, manifest.layout), []).append(manifest)
+    return [_found_export(bucket, manifests) for _, manifests in sorted(places.items())]
+
+
+def _found_export(bucket: Bucket, manifests: list[FoundManifest]) -> FoundExport:
+    newest = max(manifests, key=lambda manifest: (manifest.period, manifest.rank))
+    read = _read(bucket, newest)
+    delivery = read if isinstance(read, Delivery) else None
+    return FoundExport(
+        prefix=newest.base.removesuffix(f"{newest.name}/").strip("/"),
+        name=newest.name,
+        shape=delivery.shape if delivery else newest.layout,
+        file_format=delivery.file_format if delivery else "",
+        first=min(manifest.period for manifest in manifests),
+        last=newest.period,
+        delivered_at=max(manifest.delivered_at for manifest in manifests),
+    )
 
 
 def newest_manifests(objects: Iterable[StoredObject], export: Export) -> list[FoundManifest]:
@@ -149,6 +179,15 @@ def newest_manifests(objects: Iterable[StoredObject], export: Export) -> list[Fo
         if place not in newest or newest[place].rank < manifest.rank:
             newest[place] = manifest
     return sorted(newest.values(), key=lambda manifest: manifest.period, reverse=True)
+
+
+def _list(storage: Storage, export: Export) -> Bucket:
+    objects = {
+        stored.key: stored
+        for prefix in _key_prefixes(export)
+        for stored in storage.list_objects(prefix)
+    }
+    return Bucket(storage, export, objects)
 
 
 def _key_prefixes(export: Export) -> list[str]:

@@ -186,12 +186,17 @@ def test_without_any_configuration_it_sends_to_init(tmp_path):
 
 def test_of_several_failures_the_gravest_gives_the_exit_code(tmp_path):
     (tmp_path / "data").write_text("a file")
-    (tmp_path / "bucket").mkdir()
+    (tmp_path / "empty").mkdir()
+    file = tmp_path / "config.toml"
+    file.write_text(
+        '[aws]\nprefix = "p"\nbucket = "./nothing"\n[aws.exports.two]\nbucket = "./empty"\n'
+    )
 
-    code, checks = examined(over_folder(tmp_path / "data", tmp_path / "bucket"))
+    code, checks = examined(Finops(tmp_path / "data"), "-c", str(file))
 
-    assert troubles(checks) == {"aws/default": "failed", "data folder": "failed"}
-    assert (checks["data folder"]["error"]["exit_code"], code) == (74, 78)
+    codes = {name: check["error"]["exit_code"] for name, check in checks.items() if check["error"]}
+    assert codes == {"aws/default": 74, "aws/two": 78, "data folder": 74}
+    assert code == 78
 
 
 def test_a_bucket_in_s3_is_listed_and_read(bucket, s3_endpoint, finops, tmp_path):

@@ -102,6 +102,16 @@ def test_import_works_with_what_init_wrote_in_another_folder(here, seed):
     assert answer.results[0]["rows"] == deliveries[0].rows
 
 
+def test_its_mode_does_not_hang_on_the_callers_umask(here):
+    before = os.umask(0)
+    try:
+        write_config(Path("config.toml"), {})
+    finally:
+        os.umask(before)
+
+    assert stat.S_IMODE((here / "config.toml").stat().st_mode) == 0o600
+
+
 @pytest.mark.parametrize("link", [False, True])
 def test_no_file_is_ever_replaced(here, link):
     file = here / "config.toml"

@@ -204,3 +204,20 @@ def test_the_limits_that_are_configured_are_those_of_the_database(finops, totals
     )
     assert answer.document["rows"] == [{"memory": "1.0 GiB", "threads": 1}]
     assert finops.loaded() == totals
+
+
+def test_a_program_that_writes_into_the_store_is_named_and_nothing_is_moved(finops, totals):
+    assert finops.aws("import-cur").code == 0
+    hold = (
+        "import duckdb, sys; db = duckdb.connect(sys.argv[1]); print(flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", hold, str(finops.database)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as writer:
+        writer.stdout.readline()
+        for answer in (finops.aws("import-cur"), finops("rebuild", "--json")):
+            assert (answer.code, answer.document["error"]["code"]) == (75, "in-use")
+            assert str(writer.pid) in answer.document["error"]["what"]
+        writer.stdin.close()
+
+    assert not list(finops.data.glob("*damaged*"))
+    assert finops.loaded() == totals

@@ -16,7 +16,7 @@ from pathlib import Path
 import duckdb
 
 from finops.datadir import DataDir
-from finops.errors import LocalError
+from finops.errors import LocalError, TemporaryError
 from finops.faults import crash_point
 from finops.schema import schema_scripts
 from finops.store.ledger import load_ids
@@ -152,8 +152,13 @@ def _connect(path: Path, *, read_only: bool) -> Connection:
     try:
         return duckdb.connect(str(path), read_only=read_only, config=config)
     except duckdb.Error as error:
+        what = f"the database {path} cannot be opened: {str(error).splitlines()[0]}"
+        if "lock on file" in what:
+            raise TemporaryError(
+                what, code="in-use", do="close the program that has it open for writing"
+            ) from error
         raise LocalError(
-            f"the database {path} cannot be opened: {str(error).splitlines()[0]}",
+            what,
             code="database",
             do="finops rebuild: it is moved aside and made anew from the staged deliveries",
         ) from error

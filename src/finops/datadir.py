@@ -15,6 +15,7 @@ from typing import IO
 
 from finops.delivery import Delivery
 from finops.errors import LocalError, TemporaryError
+from finops.period import BillingPeriod
 
 _LOCK_PAUSE = 0.2
 
@@ -61,13 +62,14 @@ class DataDir:
     def staging(self, delivery: Delivery) -> Path:
         """Return the folder of one delivery's files; no part of it comes from a key."""
         return (
-            self.staged_period(delivery) / f"{delivery.delivered_at:%Y%m%dT%H%M%S}-"
+            self.staged_period(delivery.vendor, delivery.export, delivery.period)
+            / f"{delivery.delivered_at:%Y%m%dT%H%M%S}-"
             f"{delivery.fingerprint[:12]}"
         )
 
-    def staged_period(self, delivery: Delivery) -> Path:
+    def staged_period(self, vendor: str, export: str, period: BillingPeriod) -> Path:
         """Return the folder of all staged deliveries of one export and period."""
-        return self.root / "staging" / delivery.vendor / delivery.export / str(delivery.period)
+        return self.root / "staging" / vendor / export / str(period)
 
     @contextmanager
     def locked(self, owner: str, timeout: float = 0) -> Iterator[None]:

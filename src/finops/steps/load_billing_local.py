@@ -14,7 +14,7 @@ from finops.run import Outcome, PeriodResult, Run
 from finops.state import Attempt, DeliveryState
 from finops.steps.attempts import open_attempts, settle
 from finops.steps.extract_billing import is_whole, staged_path
-from finops.steps.reconcile_state import load_id, mark_published
+from finops.steps.reconcile_state import load_id, mark_published, remove_staged
 from finops.store.database import reading, writing
 from finops.store.dataset import Dataset
 from finops.store.ledger import Load, LoadedFile, current_loads
@@ -37,7 +37,11 @@ def load_billing_local(run: Run, exports: Sequence[Export]) -> list[PeriodResult
     run.data.require_space(_space_needed(run, exports), "loading")
     with writing(run.data) as db:
         results = [result for export in exports for result in _load_export(run, db, export)]
+        dropped = [(export, _drop_old_periods(run, Dataset(db, export))) for export in exports]
     mark_published(run)
+    for export, periods in dropped:
+        for period in periods:
+            remove_staged(run, export, period)
     return results
 
 
@@ -82,7 +86,6 @@ def _load_export(run: Run, db: Connection, export: Export) -> list[PeriodResult]
         load_delivery(run, dataset, attempt)
         for attempt in open_attempts(run, export, DeliveryState.STAGED)
     ]
-    _drop_old_periods(run, dataset)
     return resumed + loaded
 
 
@@ -92,11 +95,13 @@ def _old_periods(run: Run, dataset: Dataset) -> list[BillingPeriod]:
     return [period for period in loaded if not run.config.keeps(period, max(loaded))]
 
 
-def _drop_old_periods(run: Run, dataset: Dataset) -> None:
-    for period in _old_periods(run, dataset):
+def _drop_old_periods(run: Run, dataset: Dataset) -> list[BillingPeriod]:
+    old = _old_periods(run, dataset)
+    for period in old:
         with transaction(dataset.db):
             dataset.drop_period(period)
         run.notice(dataset.export, period, "dropped, as keep_periods says")
+    return old
 
 
 def _load(run: Run, dataset: Dataset, attempt: Attempt) -> PeriodResult:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from pathlib import Path
 
+from finops.config import Export
 from finops.faults import crash_point
+from finops.period import BillingPeriod
 from finops.run import Run
 from finops.state import CRASH_LIMIT, CRASHED, Attempt, DeliveryState
 from finops.store.database import (
@@ -57,6 +60,11 @@ def mark_published(run: Run) -> None:
             crash_point("pruned")
 
 
+def remove_staged(run: Run, export: Export, period: BillingPeriod) -> None:
+    """Remove all staged deliveries of a period that is dropped on purpose."""
+    _remove(run, run.data.staged_period(export.vendor, export.name, period))
+
+
 def load_id(attempt: Attempt) -> str:
     """Return the id that the attempt's rows and ledger entry carry."""
     return f"{attempt.run_id}-{attempt.id}"
@@ -72,8 +80,13 @@ def _culprit(run: Run, interrupted: Sequence[Attempt]) -> Attempt | None:
 
 def _prune_staging(run: Run, attempt: Attempt) -> None:
     """Keep the newest ``keep_deliveries`` of the period; their names sort by delivery time."""
-    folders = sorted(run.data.staged_period(attempt.delivery).iterdir(), reverse=True)
-    for folder in folders[run.config.keep_deliveries :]:
+    delivery = attempt.delivery
+    place = run.data.staged_period(delivery.vendor, delivery.export, delivery.period)
+    for folder in sorted(place.iterdir(), reverse=True)[run.config.keep_deliveries :]:
         if folder != attempt.path:
-            run.state.forget_files(folder)
-            shutil.rmtree(folder)
+            _remove(run, folder)
+
+
+def _remove(run: Run, folder: Path) -> None:
+    run.state.forget_files(folder)
+    shutil.rmtree(folder, ignore_errors=True)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
-
 from finops.config import Export
 from finops.errors import LocalError
 from finops.period import BillingPeriod
 from finops.run import Run
+from finops.steps.reconcile_state import remove_staged
 from finops.store.database import reading, writing
 from finops.store.dataset import Dataset
 from finops.store.ledger import Load, current_loads, hold
 from finops.store.replace import transaction
-from finops.upkeep.staged import staged_deliveries
 
 
 def forget(run: Run, export: Export, period: BillingPeriod) -> Load:
@@ -30,8 +28,5 @@ def forget(run: Run, export: Export, period: BillingPeriod) -> Load:
     with writing(run.data) as db, transaction(db):
         Dataset(db, export).drop_period(period)
         hold(db, export.dataset, period)
-    for delivery in staged_deliveries(run.data, export, period):
-        folder = run.data.staging(delivery)
-        run.state.forget_files(folder)
-        shutil.rmtree(folder)
+    remove_staged(run, export, period)
     return load

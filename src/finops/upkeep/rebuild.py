@@ -53,7 +53,7 @@ def _chosen(run: Run, export: Export) -> list[Delivery]:
     staged: dict[object, Delivery] = {}
     for delivery in staged_deliveries(run.data, export):
         load = loaded.get(delivery.period)
-        if load is None or load.fingerprint == delivery.fingerprint:
+        if not loaded or (load and load.fingerprint == delivery.fingerprint):
             staged.setdefault(delivery.period, delivery)
     for period in loaded.keys() - staged.keys():
         run.notice(export, period, "is not in staging any more and stays as it is")

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from finops.columns import clean_column_name
+from finops.datadir import DataDir
 from finops.errors import ConfigError
 from finops.period import BillingPeriod
 
@@ -27,7 +28,7 @@ VENDORS = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One configuration key. ``kind`` is str, int, path, place or period.
+    """One configuration key. ``kind`` is str, int, size, path, place or period.
 
     ``example`` is what documentation shows of a key that has no default.
     """
@@ -45,6 +46,10 @@ PROJECT_KEYS = (
     Key("name", "name of the project", "open-finops"),
     Key("data_dir", "folder of the database, state and staging", "./data", "path"),
     Key("keep_deliveries", "deliveries per period that stay in staging", 2, "int"),
+    Key("keep_periods", "newest billing periods that stay in the database; 0: all", 0, "int"),
+    Key("memory_limit", "memory the database may take, for example 4GB", "", "size", example="4GB"),
+    Key("threads", "threads of the database; 0: all of machine or container", 0, "int"),
+    Key("temp_dir", "folder for what a run spills and unpacks", "", "path", example="./spill"),
 )
 
 EXPORT_KEYS = (
@@ -83,7 +88,7 @@ EXPORT_KEYS = (
 )
 
 WAREHOUSE_KEYS = (
-    Key("type", "kind of warehouse", choices=("bigquery",)),
+    Key("type", "kind of warehouse", choices=("bigquery",), example="bigquery"),
     Key("project_id", "project of the warehouse", example="my-project"),
     Key("dataset", "dataset of the published tables", "billing"),
     Key("table", "name of the published table", "aws_data"),
@@ -133,8 +138,21 @@ class Config:
     file: Path | None
     data_dir: Path
     keep_deliveries: int
+    keep_periods: int
+    memory_limit: str
+    threads: int
+    temp_dir: Path | None
     exports: tuple[Export, ...]
     settings: tuple[Setting, ...]
+
+    @property
+    def data(self) -> DataDir:
+        """The data folder, with what the database may take of the machine."""
+        return DataDir(self.data_dir, self.temp_dir, self.memory_limit, self.threads)
+
+    def keeps(self, period: BillingPeriod, newest: BillingPeriod) -> bool:
+        """Tell whether a period is among the ``keep_periods`` months up to the newest."""
+        return not self.keep_periods or period > newest.shift(-self.keep_periods)
 
     def select_exports(self, vendor: str, name: str | None = None) -> list[Export]:
         """Return the vendor's exports, or the one called ``name``."""
@@ -220,8 +238,7 @@ def load_config(
         )
     return Config(
         file=sources.file,
-        data_dir=project["data_dir"],
-        keep_deliveries=project["keep_deliveries"],
+        **{name: value for name, value in project.items() if name != "name"},
         exports=tuple(exports),
         settings=tuple(sources.settings),
     )
@@ -422,8 +439,11 @@ def _checked(value: Any, key: Key, source: str, base: Path) -> Any:
             where=source,
             do=f"did you mean {near[0]!r}?" if near else f"use one of {', '.join(key.choices)}",
         )
+    if key.kind == "size":
+        return _size(value, key, source)
     if key.kind == "path":
-        return base / _expanded(value, source)
+        place = value or key.default
+        return base / _expanded(place, source) if place else None
     if key.kind == "place":
         return _place(value, base, source)
     if key.kind == "period":
@@ -436,6 +456,14 @@ def _integer(value: Any, key: Key, source: str) -> int:
         return int(value)
     if isinstance(value, bool) or not isinstance(value, int):
         raise _wrong_type(key, value, "a whole number", source)
+    return value
+
+
+def _size(value: str, key: Key, source: str) -> str:
+    if value and not re.fullmatch(r"\d+(\.\d+)? ?[KMGT]i?B", value, re.IGNORECASE):
+        raise ConfigError(
+            f"{key.name} cannot be {value!r}", where=source, do="write a size, for example 4GB"
+        )
     return value
 
 

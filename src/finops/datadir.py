@@ -9,20 +9,29 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import IO
 
 from finops.delivery import Delivery
 from finops.errors import LocalError, TemporaryError
+from finops.period import BillingPeriod
 
 _LOCK_PAUSE = 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class DataDir:
-    """The paths below the data folder."""
+    """The paths below the data folder, and what the database may take of the machine.
+
+    An empty ``memory_limit`` and no ``threads`` leave it to DuckDB, which takes 80 % of the
+    memory and all cores of the machine, or of the container that it runs in.
+    """
 
     root: Path
+    temp_dir: Path | None = None
+    memory_limit: str = ""
+    threads: int = 0
 
     @property
     def database(self) -> Path:
@@ -45,19 +54,22 @@ class DataDir:
 
     @property
     def temporary(self) -> Path:
-        """What a run unpacks or spills; emptied when a run begins."""
-        return self.root / "tmp"
+        """What a run unpacks or spills; emptied when a run begins, so it is nobody else's."""
+        if self.temp_dir is None:
+            return self.root / "tmp"
+        return self.temp_dir / f"finops-{sha256(bytes(self.root.resolve())).hexdigest()[:12]}"
 
     def staging(self, delivery: Delivery) -> Path:
         """Return the folder of one delivery's files; no part of it comes from a key."""
         return (
-            self.staged_period(delivery) / f"{delivery.delivered_at:%Y%m%dT%H%M%S}-"
+            self.staged_period(delivery.vendor, delivery.export, delivery.period)
+            / f"{delivery.delivered_at:%Y%m%dT%H%M%S}-"
             f"{delivery.fingerprint[:12]}"
         )
 
-    def staged_period(self, delivery: Delivery) -> Path:
+    def staged_period(self, vendor: str, export: str, period: BillingPeriod) -> Path:
         """Return the folder of all staged deliveries of one export and period."""
-        return self.root / "staging" / delivery.vendor / delivery.export / str(delivery.period)
+        return self.root / "staging" / vendor / export / str(period)
 
     @contextmanager
     def locked(self, owner: str, timeout: float = 0) -> Iterator[None]:
@@ -82,9 +94,31 @@ class DataDir:
             lock.truncate(0)
             lock.write(f"process {os.getpid()}, {owner}")
             lock.flush()
-            shutil.rmtree(self.temporary, ignore_errors=True)
-            self.temporary.mkdir(mode=0o700)
+            self._empty_temporary()
             yield
+
+    def require_space(self, needed: int, purpose: str) -> None:
+        """Refuse to begin what the disk cannot hold; ``needed`` in bytes.
+
+        Raises:
+            LocalError: fewer bytes are free.
+        """
+        free = shutil.disk_usage(self.root).free
+        if free < needed:
+            raise LocalError(
+                f"{purpose} needs about {needed:,} bytes, and {free:,} are free",
+                code="disk-space",
+                where=str(self.root),
+                kept="nothing was begun",
+                do="make room, lower keep_deliveries or keep_periods, or choose another --data-dir",
+            )
+
+    def _empty_temporary(self) -> None:
+        shutil.rmtree(self.temporary, ignore_errors=True)
+        try:
+            self.temporary.mkdir(mode=0o700, parents=True)
+        except OSError as error:
+            raise LocalError(f"{self.temporary} cannot be written: {error}") from error
 
 
 def _acquired(lock: IO[str], deadline: float) -> bool:

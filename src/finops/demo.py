@@ -84,8 +84,7 @@ def run_demo(folder: Path, *, rows: int, seed: int, track: Track = untracked) ->
     with start_run(config, "demo", track) as run:
         results = import_billing(run, config.exports)
         end_run(run, results)
-    database = DataDir(config.data_dir).database
-    return Demo(database, results, _top_services(database))
+    return Demo(config.data.database, results, _top_services(config.data))
 
 
 def write_buckets(folder: Path, *, rows: int, seed: int) -> None:
@@ -108,7 +107,7 @@ def _clear(folder: Path) -> None:
     (folder / _MARK).touch()
 
 
-def _top_services(database: Path) -> list[ServiceCost]:
+def _top_services(data: DataDir) -> list[ServiceCost]:
     sql = files("finops").joinpath("demo.sql").read_text("utf-8")
-    with reading(database) as db:
+    with reading(data) as db:
         return [ServiceCost(*row) for row in query(db, sql)]

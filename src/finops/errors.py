@@ -7,6 +7,7 @@ FinopsError               1   unexpected
 ├─ BadDataError          65   the vendor delivered something that cannot be read
 ├─ UnavailableError      69   the remote side does not answer
 ├─ LocalError            74   local disk, state or database
+│  └─ OutOfMemoryError   74   one delivery needs more memory than there is
 ├─ TemporaryError        75   locked, throttled, or the source changed: try again later
 ├─ AccessError           77   credentials or permissions
 └─ ConfigError           78   a setting is missing or wrong; nothing was touched
@@ -84,6 +85,12 @@ class LocalError(FinopsError):
 
     exit_code = 74
     code = "local"
+
+
+class OutOfMemoryError(LocalError):
+    """One delivery needs more memory than the database may take; others may fit."""
+
+    code = "out-of-memory"
 
 
 class TemporaryError(FinopsError):

@@ -7,10 +7,13 @@ The SQL functions behind these expressions are in ``money.sql``.
 from __future__ import annotations
 
 import re
+from decimal import Context
 
 from finops.columns import ColumnType
 
 MONEY_SCALE = 24
+# Python rounds to 28 digits where nobody says otherwise; money has 38.
+EXACT = Context(prec=76)
 
 _INTEGERS = frozenset(
     f"{sign}{size}" for sign in ("", "U") for size in ("TINYINT", "SMALLINT", "INTEGER", "BIGINT")

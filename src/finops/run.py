@@ -53,6 +53,7 @@ class Outcome(StrEnum):
     LOADED = "loaded"
     EXPORTED = "exported"
     UNCHANGED = "unchanged"
+    HELD = "held back"
     FAILED = "failed"
 
 
@@ -130,7 +131,7 @@ def start_run(
     billing period lose most of its rows.
     """
     run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
-    data = DataDir(config.data_dir)
+    data = config.data
     with data.locked(f"run {run_id}, {command}", lock_timeout):
         state = State(data.state)
         try:
@@ -161,8 +162,8 @@ def gravest(errors: Iterable[FinopsError]) -> FinopsError | None:
 
 
 def _gravity(error: FinopsError) -> int:
-    kind = type(error)
-    return _GRAVITY.index(kind) if kind in _GRAVITY else len(_GRAVITY)
+    ranks = [rank for rank, kind in enumerate(_GRAVITY) if isinstance(error, kind)]
+    return max(ranks, default=len(_GRAVITY))
 
 
 def end_run(run: Run, results: Sequence[PeriodResult]) -> FinopsError | None:

@@ -12,13 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from importlib.resources import files
 from pathlib import Path
 
 from finops.delivery import Delivery
 from finops.errors import LocalError
-
-SCHEMA_VERSION = 1
+from finops.schema import schema_scripts
 
 
 class DeliveryState(StrEnum):
@@ -41,6 +39,8 @@ MOVES: dict[DeliveryState, frozenset[DeliveryState]] = {
     DeliveryState.FAILED: frozenset(),
 }
 
+CRASHED = "crashed"
+CRASH_LIMIT = 2
 OPEN = frozenset(state for state, moves in MOVES.items() if moves)
 
 
@@ -116,19 +116,20 @@ class State:
 
     def _migrate(self, path: Path) -> None:
         version = self._version()
-        if version > SCHEMA_VERSION:
+        scripts = schema_scripts("state")
+        if version > len(scripts):
             raise LocalError(
                 f"the state {path} was written by a newer finops (schema {version})",
                 code="newer-schema",
                 do="update finops",
             )
-        if version < SCHEMA_VERSION:
+        if version < len(scripts):
             with self._transaction():
-                if self._version() == SCHEMA_VERSION:
-                    return  # another process made it meanwhile
-                for statement in files("finops").joinpath("state.sql").read_text().split(";\n"):
-                    self._db.execute(statement)
-                self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+                # Another process may have done it meanwhile.
+                for script in scripts[self._version() :]:
+                    for statement in script.split(";\n"):
+                        self._db.execute(statement)
+                self._db.execute(f"PRAGMA user_version = {len(scripts)}")
 
     def _version(self) -> int:
         return int(self._db.execute("PRAGMA user_version").fetchone()[0])
@@ -231,6 +232,20 @@ class State:
     def fail(self, attempt: Attempt, reason: str) -> Attempt:
         """Move an open attempt to ``failed``."""
         return self.move(attempt, DeliveryState.FAILED, reason=reason)
+
+    def crashes(self, delivery: Delivery) -> int:
+        """Count the loads of this very delivery that killed the process, since one went well."""
+        ((count,),) = self._db.execute(
+            "SELECT count(*) FROM manifests WHERE fingerprint = ?1 AND reason = ?2 AND id > (SELECT"
+            " coalesce(max(id), 0) FROM manifests WHERE fingerprint = ?1 AND state = ?3)",
+            (delivery.fingerprint, CRASHED, DeliveryState.LOADED),
+        ).fetchall()
+        return int(count)
+
+    def last_run_was_killed(self) -> bool:
+        """Tell whether the run before the present one never came to its end."""
+        runs = self.runs(2)
+        return len(runs) > 1 and runs[1].exit_code is None
 
     def set_path(self, attempt: Attempt, path: Path) -> Attempt:
         """Note the staging folder of an attempt."""

@@ -79,11 +79,17 @@ def test_after_the_import_it_says_what_is_loaded(loaded):
 
     assert (code, troubles(checks)) == (0, {})
     store = loaded.database.stat().st_size
-    assert checks["database"]["detail"] == f"3 billing periods, {size(store)}, schema 1"
+    assert checks["database"]["detail"] == f"3 billing periods, {size(store)}, schema 2"
     assert checks["state"]["detail"] == "no run works now, the latest was finished, 3 loaded"
     staged = sum(path.stat().st_size for path in loaded.data.glob("staging/**/*.*"))
     assert checks["staging"]["detail"] == size(staged)
     assert f"needs up to {size(2 * store)}, of it 0.0 MB" in checks["disk"]["detail"]
+
+
+def test_the_limits_that_are_configured_are_shown(finops):
+    _, checks = examined(finops, *finops.flags, "--memory-limit", "1GiB", "--threads", "3")
+
+    assert checks["memory"]["detail"] == "duckdb takes up to 1.0 GiB and 3 threads"
 
 
 def test_nothing_is_left_behind_and_nothing_made(finops, tmp_path):
@@ -356,8 +362,10 @@ def test_a_table_that_was_dropped_is_named_and_the_remedy_works(finops, strategy
 
     assert (code, troubles(checks)) == (74, {"database": "failed"})
     assert checks["database"]["error"]["code"] == "missing-table"
-    assert checks["database"]["detail"].endswith(f": aws_billing.{table}")
+    gone = ["default 2024-02"] if strategy == "separate" else [f"default {p}" for p in PERIODS]
+    assert all(period in checks["database"]["detail"] for period in gone)
     assert "import-cur --force" in checks["database"]["do"]
+    assert "rebuild" in checks["database"]["do"]
     assert finops.aws("import-cur", "--force").code == 0
     assert troubles(examined(finops)[1]) == {}
 

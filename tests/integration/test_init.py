@@ -64,8 +64,9 @@ def test_the_example_is_what_init_writes():
 def test_every_choice_and_date_is_written(here):
     flags = "--cur-version v2 --export-format parquet --table-strategy single"
     dates = "--start-date 2024-01 --end-date 2024-03"
+    limits = "--keep-periods 13 --memory-limit 2GB --temp-dir spill"
 
-    answer = Finops(here / "store")("init", *flags.split(), *dates.split())
+    answer = Finops(here / "store")("init", *flags.split(), *dates.split(), *limits.split())
     config = load_config(None, {}, {})
     (export,) = config.exports
 
@@ -76,7 +77,9 @@ def test_every_choice_and_date_is_written(here):
         "single",
     )
     assert (str(export.start_date), str(export.end_date)) == ("2024-01", "2024-03")
+    assert (config.keep_periods, config.memory_limit) == (13, "2GB")
     assert config.data_dir.resolve() == here / "store"
+    assert config.temp_dir == Path("spill")
 
 
 def test_it_is_for_its_owner_alone_and_says_what_comes_next(here):
@@ -94,11 +97,12 @@ def test_import_works_with_what_init_wrote_in_another_folder(here, seed):
     file = here / "etc/finops.toml"
     where = ("--bucket", "./bucket", "--prefix", "cur-reports", "--export-name", "monthly-cur")
 
-    Finops(Path("store"))("init", "-c", str(file), *where)
+    Finops(Path("store"))("init", "-c", str(file), "--temp-dir", "spill", *where)
     written = tomllib.loads(file.read_text())
     answer = Finops(Path("store"))("aws", "import-cur", "-c", str(file), "--json")
 
     assert written["project"]["data_dir"] == str(here / "store")
+    assert written["project"]["temp_dir"] == str(here / "spill")
     assert answer.results[0]["rows"] == deliveries[0].rows
 
 

@@ -24,6 +24,10 @@ SAMPLES = {
     "start_date": ("2024-01", "2024-02", "2024-03"),
     "end_date": ("2024-11", "2024-12", "2025-01"),
     "keep_deliveries": ("3", "4", "5"),
+    "keep_periods": ("13", "14", "15"),
+    "memory_limit": ("1GB", "2.5 GiB", "512MB"),
+    "threads": ("2", "3", "4"),
+    "temp_dir": ("/one", "/two", "/three"),
     "data_dir": ("/one", "/two", "/three"),
 }
 PLACES = [("project", key) for key in PROJECT_KEYS] + [("aws", key) for key in EXPORT_KEYS]

@@ -16,6 +16,7 @@ from finops.cli.load import configured, show_results
 from finops.cli.output import Output, display_path, money, plain_json, size
 from finops.demo import run_demo
 from finops.errors import UsageError
+from finops.money import EXACT
 from finops.period import BillingPeriod
 from finops.run import PeriodResult
 from finops.vendors.aws.sample import SampleDelivery, SampleLayout, write_sample
@@ -56,7 +57,7 @@ def _summary(results: Sequence[PeriodResult]) -> str:
     totals: dict[str, Decimal] = {}
     for result in results:
         for currency, total in result.totals.items():
-            totals[currency] = totals.get(currency, Decimal()) + total
+            totals[currency] = EXACT.add(totals.get(currency, Decimal()), total)
     files, rows = sum(each.files for each in results), sum(each.rows or 0 for each in results)
     return (
         f"Loaded {len(results)} billing periods, {files} files, {rows:,} line items: "

@@ -12,7 +12,7 @@ from typing import Any
 
 from finops.cli.load import configured
 from finops.cli.output import Output, display_path, error_document
-from finops.cli.parser import EXPORT_FLAGS
+from finops.cli.parser import EXPORT_FLAGS, PROJECT_FLAGS
 from finops.config import DEFAULT_FILE, EXPORT_KEYS, Key, mask_secrets
 from finops.run import gravest
 from finops.upkeep.doctor import Check, examine
@@ -25,7 +25,7 @@ def init(arguments: argparse.Namespace, output: Output) -> int:
     """``init``: write ``config.toml`` from flags and, on a terminal, from answers."""
     file = Path(arguments.config) if arguments.config else DEFAULT_FILE
     refuse_existing(file)
-    names = ["data_dir", *(key.name for key in EXPORT_FLAGS)]
+    names = ["data_dir", *(key.name for key in (*PROJECT_FLAGS, *EXPORT_FLAGS))]
     values = {name: getattr(arguments, name) for name in names if getattr(arguments, name)}
     if sys.stdin.isatty() and sys.stderr.isatty() and not output.json:
         questions = (key for key in EXPORT_KEYS if key.name in _ASKED and key.name not in values)

@@ -11,9 +11,8 @@ from typing import Any
 
 from finops import pipeline
 from finops.cli.output import Output, display_path, error_document, money, period_text, size
-from finops.cli.parser import EXPORT_FLAGS
+from finops.cli.parser import EXPORT_FLAGS, PROJECT_FLAGS
 from finops.config import Config, Export, load_config
-from finops.datadir import DataDir
 from finops.errors import ConfigError, FinopsError
 from finops.run import Outcome, PeriodResult, Run, end_run, failure_of, start_run
 from finops.state import Attempt, State
@@ -33,7 +32,9 @@ _RUN_TITLES = ("run_id", "command", "started_at", "exit_code", "outcome")
 
 def configured(arguments: argparse.Namespace) -> Config:
     """Read the configuration with this command's flags on top."""
-    flags = {key.name: getattr(arguments, key.name, None) for key in EXPORT_FLAGS}
+    flags = {
+        key.name: getattr(arguments, key.name, None) for key in (*EXPORT_FLAGS, *PROJECT_FLAGS)
+    }
     flags |= {"data_dir": arguments.data_dir, "export": getattr(arguments, "export", None)}
     file = Path(arguments.config) if arguments.config else None
     return load_config(file, os.environ, flags)
@@ -81,24 +82,23 @@ def export_parquet(arguments: argparse.Namespace, output: Output) -> int:
 def list_manifests(arguments: argparse.Namespace, output: Output) -> int:
     """``list-manifests``: what lies in the bucket, and whether it is loaded."""
     config = configured(arguments)
-    data = DataDir(config.data_dir)
     results = [
         result
         for export in _exports(config, arguments)
-        for result in compare_with_store(data, export, force=getattr(arguments, "force", False))
+        for result in compare_with_store(config, export, force=getattr(arguments, "force", False))
     ]
     show_results(output, results, [])
     if not results:
         output.say("No delivery lies between the two dates.")
     error = failure_of(results)
-    return _ended_with(error, results, output) if error else 0
+    return ended_with(error, results, output) if error else 0
 
 
 def show_state(arguments: argparse.Namespace, output: Output) -> int:
     """``show-state``: attempts at deliveries, and the latest runs."""
     config = configured(arguments)
     config.select_exports(arguments.vendor, arguments.export)
-    data = DataDir(config.data_dir)
+    data = config.data
     if not data.state.exists():
         output.answer({"manifests": [], "runs": []})
         output.say(f"no run has worked in {display_path(data.root)} yet")
@@ -158,13 +158,13 @@ def _run_step(arguments: argparse.Namespace, output: Output, step: Step) -> int:
         error = end_run(run, results)
     show_results(output, results, run.notices)
     if error:
-        return _ended_with(error, results, output)
-    if not any(result.outcome != Outcome.UNCHANGED for result in results):
+        return ended_with(error, results, output)
+    if all(result.outcome in (Outcome.UNCHANGED, Outcome.HELD) for result in results):
         output.say(_nothing_done(results))
     return 0
 
 
-def _ended_with(error: FinopsError, results: Sequence[PeriodResult], output: Output) -> int:
+def ended_with(error: FinopsError, results: Sequence[PeriodResult], output: Output) -> int:
     """Say how many failed, where the periods' own errors do not say it already."""
     if error not in [result.error for result in results]:
         output.error(error)
@@ -172,6 +172,9 @@ def _ended_with(error: FinopsError, results: Sequence[PeriodResult], output: Out
 
 
 def _nothing_done(results: Sequence[PeriodResult]) -> str:
+    held = sum(result.outcome == Outcome.HELD for result in results)
+    if held:
+        return f"Nothing new: {held} of {len(results)} billing periods are held back on purpose."
     if len(results) == 1:
         return "Nothing new: the billing period is loaded as delivered."
     if results:

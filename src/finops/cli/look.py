@@ -36,13 +36,13 @@ def sql(arguments: argparse.Namespace, output: Output) -> int:
     if form == "table" and target is not None:
         raise UsageError("a table is for the screen", do="use csv, json or parquet")
     statement = _only_statement(arguments.statement)
-    data = DataDir(configured(arguments).data_dir)
+    data = configured(arguments).data
     if target:
         _write_file(data, statement, form, target)
         output.answer({"written": str(target)})
         output.say(f"written to {arguments.output}")
         return 0
-    with reading(data.database) as db:
+    with reading(data) as db:
         titles, batches = _run(db, statement)
         if form == "table":
             _show_table(titles, batches, output)
@@ -98,7 +98,7 @@ def _write_file(data: DataDir, statement: str, form: str, target: Path) -> None:
         )
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".finops-") as scratch:
         part = Path(scratch, "result")
-        with reading(data.database, allowed_folder=Path(scratch)) as db:
+        with reading(data, allowed_folder=Path(scratch)) as db:
             if form == "parquet":
                 try:
                     query(db, f"COPY ({statement}\n) TO ? (FORMAT parquet)", [str(part)])

@@ -11,9 +11,11 @@ from typing import NoReturn
 
 from finops import __version__
 from finops.cli.text import visible
-from finops.config import EXPORT_KEYS, VENDORS
+from finops.config import EXPORT_KEYS, PROJECT_KEYS, VENDORS, Key
 
 EXPORT_FLAGS = [key for key in EXPORT_KEYS if key.name != "dataset"]
+PROJECT_FLAGS = [key for key in PROJECT_KEYS if key.name not in ("name", "data_dir")]
+_METAVARS = {"period": "YYYY-MM", "int": "N", "size": "SIZE", "path": "DIR"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +74,47 @@ STEPS = (
     Step("show-state", (), "show deliveries in work and previous runs", "load:show_state"),
 )
 
+UPKEEP = (
+    Step("status", (), "show what is loaded and how old it is", "upkeep:status", ("max_age",)),
+    Step(
+        "verify", (), "prove that database and staging are whole", "upkeep:verify", ("any_period",)
+    ),
+    Step(
+        "history",
+        (),
+        "show every delivery loaded of a period, and what it changed",
+        "upkeep:history",
+        ("period",),
+    ),
+    Step(
+        "rollback",
+        (),
+        "load the previous delivery of a period again",
+        "upkeep:rollback",
+        ("period", "lock_timeout"),
+    ),
+    Step(
+        "forget",
+        (),
+        "take a period out of the database on purpose",
+        "upkeep:forget",
+        ("period", "lock_timeout"),
+    ),
+    Step(
+        "rebuild",
+        (),
+        "make the database again from the staged deliveries",
+        "upkeep:rebuild",
+        ("lock_timeout",),
+    ),
+)
+
 _VENDOR_HELP = {"aws": "bills of Amazon Web Services"}
 
 _GROUPS = (
     ("Load", ("demo", *VENDORS, "sample")),
     ("Look", ("sql",)),
-    ("Keep", ("init", "doctor", "config")),
+    ("Keep", ("init", "doctor", "config", *(step.name for step in UPKEEP))),
 )
 
 
@@ -110,6 +147,7 @@ def build_parser() -> argparse.ArgumentParser:
         "init": _add_init(commands),
         "doctor": _add_doctor(commands),
         "config": _add_config(commands),
+        **{step.name: _add_upkeep(commands, step) for step in UPKEEP},
         **{vendor: _add_vendor(commands, vendor) for vendor in VENDORS},
     }
     parser.epilog = _grouped_help(helps)
@@ -179,13 +217,7 @@ def _add_vendor(commands: argparse._SubParsersAction[_Parser], vendor: str) -> s
         child = _subparser(steps, step.name, step.help, step.handler, step.aliases)
         child.set_defaults(vendor=vendor)
         _add_export_flags(child)
-        child.add_argument(
-            "--lock-timeout",
-            type=float,
-            default=0,
-            metavar="SECONDS",
-            help="wait this long for another run in the data folder; default %(default)s",
-        )
+        _add_lock_timeout(child)
         _add_step_flags(child, step)
     return text
 
@@ -195,18 +227,51 @@ def _add_export_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--export", metavar="NAME", help="one of the configured exports; default all"
     )
-    _add_key_flags(group)
+    _add_key_flags(parser, group)
 
 
-def _add_key_flags(group: argparse._ArgumentGroup) -> None:
+def _add_key_flags(parser: argparse.ArgumentParser, group: argparse._ArgumentGroup) -> None:
     for key in EXPORT_FLAGS:
-        group.add_argument(
-            f"--{key.name.replace('_', '-')}",
-            dest=key.name,
-            choices=key.choices or None,
-            metavar=None if key.choices else ("YYYY-MM" if key.kind == "period" else "TEXT"),
-            help=key.help,
+        _add_key_flag(group, key)
+    group = parser.add_argument_group("what to keep, and what of the machine to take")
+    for key in PROJECT_FLAGS:
+        _add_key_flag(group, key)
+
+
+def _add_lock_timeout(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--lock-timeout",
+        type=float,
+        default=0,
+        metavar="SECONDS",
+        help="wait this long for another run in the data folder; default %(default)s",
+    )
+
+
+def _add_upkeep(commands: argparse._SubParsersAction[_Parser], step: Step) -> str:
+    parser = _subparser(commands, step.name, step.help, step.handler)
+    parser.add_argument("--export", metavar="NAME", help="one of the loaded exports")
+    if "period" in step.flags:
+        parser.add_argument("period", metavar="YYYY-MM", help="the billing period")
+    if "any_period" in step.flags:
+        parser.add_argument("period", nargs="?", metavar="YYYY-MM", help="default: every period")
+    if "max_age" in step.flags:
+        parser.add_argument(
+            "--max-age", metavar="AGE", help="end with 1 if the newest delivery is older: 36h, 2d"
         )
+    if "lock_timeout" in step.flags:
+        _add_lock_timeout(parser)
+    return step.help
+
+
+def _add_key_flag(group: argparse._ArgumentGroup, key: Key) -> None:
+    group.add_argument(
+        f"--{key.name.replace('_', '-')}",
+        dest=key.name,
+        choices=key.choices or None,
+        metavar=None if key.choices else _METAVARS.get(key.kind, "TEXT"),
+        help=key.help,
+    )
 
 
 def _add_step_flags(parser: argparse.ArgumentParser, step: Step) -> None:
@@ -294,7 +359,7 @@ def _add_sql(commands: argparse._SubParsersAction[_Parser]) -> str:
 def _add_init(commands: argparse._SubParsersAction[_Parser]) -> str:
     text = "write a commented config.toml; on a terminal it asks"
     parser = _subparser(commands, "init", text, "keep:init")
-    _add_key_flags(parser.add_argument_group("values to write"))
+    _add_key_flags(parser, parser.add_argument_group("which export"))
     return text
 
 

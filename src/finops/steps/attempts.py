@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from finops.config import Export
-from finops.errors import AccessError, FinopsError, LocalError
+from finops.errors import AccessError, FinopsError, LocalError, OutOfMemoryError
 from finops.run import PeriodResult, Run
 from finops.state import Attempt, DeliveryState
 from finops.steps.loaded import loaded_periods, tell_kept
@@ -28,7 +28,7 @@ def settle(
         return work(attempt)
     except FinopsError as error:
         run.state.fail(run.state.attempt(attempt.id), error.code)
-        if isinstance(error, _FOR_ALL):
+        if isinstance(error, _FOR_ALL) and not isinstance(error, OutOfMemoryError):
             raise
         tell_kept(error, loaded_periods(run.data, export).get(attempt.delivery.period))
         return PeriodResult.failed(attempt.delivery, error)

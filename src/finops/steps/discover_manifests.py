@@ -4,49 +4,93 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from finops.config import Export
-from finops.datadir import DataDir
+from finops.config import Config, Export
 from finops.delivery import Delivery, FailedDelivery
+from finops.errors import BadDataError
 from finops.faults import crash_point
 from finops.run import Outcome, PeriodResult, Run
+from finops.state import CRASH_LIMIT
 from finops.steps.list_manifests import list_manifests
-from finops.steps.loaded import loaded_periods, tell_kept
+from finops.steps.loaded import Holds, held_deliveries, loaded_periods, tell_kept
 from finops.store.ledger import Load
 
 
 def discover_manifests(run: Run, export: Export, *, force: bool = False) -> list[PeriodResult]:
     """Queue every delivery whose fingerprint is not the loaded one, newest period first.
 
-    With ``force`` unchanged deliveries are queued as well.
+    With ``force`` unchanged, held and crashing deliveries are queued as well.
     """
-    loaded = loaded_periods(run.data, export)
-    results = []
-    for found in list_manifests(export):
-        result = _compare(found, loaded.get(found.period), force=force)
-        if isinstance(found, Delivery) and result.outcome == Outcome.UNCHANGED:
-            run.state.supersede(found)
-        elif isinstance(found, Delivery):
-            run.state.discover(found, run.run_id)
-            crash_point("discovered")
-            for notice in found.notices:
-                run.notice(export, found.period, notice)
-        results.append(result)
-    return results
-
-
-def compare_with_store(data: DataDir, export: Export, *, force: bool = False) -> list[PeriodResult]:
-    """Say what ``discover_manifests`` would find, and record nothing."""
-    loaded = loaded_periods(data, export)
     return [
-        _compare(found, loaded.get(found.period), force=force) for found in list_manifests(export)
+        _queue(run, export, found, result, force=force)
+        for found, result in _compared(run.config, export, force=force)
     ]
 
 
-def _compare(found: Delivery | FailedDelivery, loaded: Load | None, *, force: bool) -> PeriodResult:
+def compare_with_store(
+    config: Config, export: Export, *, force: bool = False
+) -> list[PeriodResult]:
+    """Say what ``discover_manifests`` would find, and record nothing."""
+    return [result for _, result in _compared(config, export, force=force)]
+
+
+def _compared(
+    config: Config, export: Export, *, force: bool
+) -> list[tuple[Delivery | FailedDelivery, PeriodResult]]:
+    """Compare what lies in the bucket, as far as ``keep_periods`` wants it, with the store."""
+    loaded, holds = loaded_periods(config.data, export), held_deliveries(config.data, export)
+    found = list_manifests(export)
+    newest = max([*loaded, *(each.period for each in found)], default=None)
+    return [
+        (each, _compare(each, loaded.get(each.period), holds, force=force))
+        for each in found
+        if newest and config.keeps(each.period, newest)
+    ]
+
+
+def _compare(
+    found: Delivery | FailedDelivery, loaded: Load | None, holds: Holds, *, force: bool
+) -> PeriodResult:
     if isinstance(found, FailedDelivery):
         tell_kept(found.error, loaded)
         return PeriodResult.failed(found, found.error)
-    if force or loaded is None or loaded.fingerprint != found.fingerprint:
+    if force:
         return PeriodResult.of(found, Outcome.DISCOVERED)
-    unchanged = PeriodResult.of(found, Outcome.UNCHANGED)
-    return replace(unchanged, rows=loaded.rows, totals=loaded.totals)
+    if loaded and loaded.fingerprint == found.fingerprint:
+        unchanged = PeriodResult.of(found, Outcome.UNCHANGED)
+        return replace(unchanged, rows=loaded.rows, totals=loaded.totals)
+    is_held = not holds.isdisjoint(((found.period, found.fingerprint), (found.period, None)))
+    return PeriodResult.of(found, Outcome.HELD if is_held else Outcome.DISCOVERED)
+
+
+def _queue(
+    run: Run,
+    export: Export,
+    found: Delivery | FailedDelivery,
+    result: PeriodResult,
+    *,
+    force: bool,
+) -> PeriodResult:
+    if isinstance(found, FailedDelivery):
+        return result
+    if result.outcome != Outcome.DISCOVERED:
+        run.state.supersede(found)
+        return result
+    if not force and run.state.crashes(found) >= CRASH_LIMIT:
+        return _crashing(run, export, found)
+    run.state.discover(found, run.run_id)
+    crash_point("discovered")
+    for notice in found.notices:
+        run.notice(export, found.period, notice)
+    return result
+
+
+def _crashing(run: Run, export: Export, found: Delivery) -> PeriodResult:
+    """Leave out a delivery whose load killed the process again and again: the others go on."""
+    error = BadDataError(
+        f"loading this delivery killed finops {CRASH_LIMIT} times; memory may be too small",
+        code="crashing",
+        where=found.manifest_key,
+        do="set memory_limit or threads lower, then run again with --force",
+    )
+    tell_kept(error, loaded_periods(run.data, export).get(found.period))
+    return PeriodResult.failed(found, error)

@@ -22,7 +22,7 @@ def export_parquet(run: Run, export: Export, out: Path) -> list[PeriodResult]:
     if not run.data.database.exists():
         raise LocalError("nothing is loaded yet", code="no-database", do="run import-cur first")
     folder = out.absolute() / export.dataset
-    with reading(run.data.database, allowed_folder=folder) as db:
+    with reading(run.data, allowed_folder=folder) as db:
         loads = current_loads(db, export.dataset)
         return [
             _export_period(db, export, load, folder)

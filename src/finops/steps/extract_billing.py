@@ -21,6 +21,7 @@ from finops.steps.list_manifests import list_manifests
 from finops.storage import Storage, open_storage
 
 DELIVERY_NAME = "delivery.json"
+SUMS_NAME = "SHA256SUMS"
 _PARALLEL = 4
 _RESTARTS = 3
 _ENDINGS = {("csv", "gzip"): ".csv.gz", ("csv", "zip"): ".csv.zip", ("csv", "none"): ".csv"}
@@ -79,11 +80,20 @@ def _download(run: Run, storage: Storage, attempt: Attempt) -> PeriodResult:
         _download_files(run, storage, delivery, folder, advance)
     _check_unchanged(storage, delivery)
     crash_point("source-checked")
-    (folder / DELIVERY_NAME).write_text(delivery.to_json(), "utf-8")
+    _note_delivery(run, delivery, folder)
     crash_point("delivery-noted")
     run.state.move(attempt, DeliveryState.STAGED)
     crash_point("staged")
     return PeriodResult.of(delivery, Outcome.STAGED)
+
+
+def _note_delivery(run: Run, delivery: Delivery, folder: Path) -> None:
+    """Write beside the files what they are, so that the store can be made again from them."""
+    paths = [staged_path(folder, position, delivery) for position in range(len(delivery.files))]
+    noted = [file for path in paths if (file := run.state.staged_file(path))]
+    sums = "".join(f"{file.sha256}  {file.path.name}\n" for file in noted)
+    (folder / SUMS_NAME).write_text(sums, "utf-8")
+    (folder / DELIVERY_NAME).write_text(delivery.to_json(), "utf-8")
 
 
 def _download_files(
@@ -97,6 +107,9 @@ def _download_files(
             advance(file.size)
         else:
             missing.append((file, path))
+    run.data.require_space(
+        sum(file.size for file, _ in missing), f"{delivery.period}, to download,"
+    )
 
     def fetch(wanted: tuple[DataFile, Path]) -> StagedFile:
         return _download_file(storage, delivery, *wanted, advance)

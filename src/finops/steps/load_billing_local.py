@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -10,17 +9,21 @@ from functools import partial
 from finops.config import Export
 from finops.errors import BadDataError
 from finops.faults import crash_point
+from finops.period import BillingPeriod
 from finops.run import Outcome, PeriodResult, Run
 from finops.state import Attempt, DeliveryState
 from finops.steps.attempts import open_attempts, settle
 from finops.steps.extract_billing import is_whole, staged_path
-from finops.steps.reconcile_state import load_id
+from finops.steps.reconcile_state import load_id, mark_published, remove_staged
 from finops.store.database import reading, writing
 from finops.store.dataset import Dataset
-from finops.store.ledger import LoadedFile
+from finops.store.ledger import Load, LoadedFile, current_loads
 from finops.store.replace import Staged, replace_period, transaction
 from finops.store.sql import Connection
 from finops.vendors import find_vendor
+
+# What is staged, and what a killed run committed in its clone and never published.
+_TO_LOAD = (DeliveryState.STAGED, DeliveryState.LOADING)
 
 
 def load_billing_local(run: Run, exports: Sequence[Export]) -> list[PeriodResult]:
@@ -31,20 +34,43 @@ def load_billing_local(run: Run, exports: Sequence[Export]) -> list[PeriodResult
     """
     if not any(_has_work(run, export) for export in exports):
         return []
+    run.data.require_space(_space_needed(run, exports), "loading")
     with writing(run.data) as db:
         results = [result for export in exports for result in _load_export(run, db, export)]
-    for export in exports:
-        _mark_published(run, export)
+        dropped = [(export, _drop_old_periods(run, Dataset(db, export))) for export in exports]
+    mark_published(run)
+    for export, periods in dropped:
+        for period in periods:
+            remove_staged(run, export, period)
     return results
 
 
+def load_delivery(run: Run, dataset: Dataset, attempt: Attempt) -> PeriodResult:
+    """Replace one billing period in an open clone; what fails leaves it as it was."""
+    return settle(run, dataset.export, attempt, partial(_load, run, dataset))
+
+
 def _has_work(run: Run, export: Export) -> bool:
-    if open_attempts(run, export, DeliveryState.STAGED):
+    if any(open_attempts(run, export, state) for state in _TO_LOAD):
         return True
     if not run.data.database.exists():
         return False
-    with reading(run.data.database) as db:
-        return Dataset(db, export).strategy() not in (None, export.table_strategy)
+    with reading(run.data) as db:
+        dataset = Dataset(db, export)
+        return dataset.strategy() not in (None, export.table_strategy) or bool(
+            _old_periods(run, dataset)
+        )
+
+
+def _space_needed(run: Run, exports: Sequence[Export]) -> int:
+    """Estimate the bytes that a load takes for a while: the clone, and rows twice."""
+    staged = [
+        attempt.delivery.bytes
+        for export in exports
+        for attempt in open_attempts(run, export, DeliveryState.STAGED)
+    ]
+    store = run.data.database
+    return 2 * sum(staged) + (store.stat().st_size if store.exists() else 0)
 
 
 def _load_export(run: Run, db: Connection, export: Export) -> list[PeriodResult]:
@@ -52,10 +78,30 @@ def _load_export(run: Run, db: Connection, export: Export) -> list[PeriodResult]
     with transaction(db):
         if dataset.switch_strategy():
             run.notices.append(f"{export.dataset}: tables are now {export.table_strategy!r}")
-    return [
-        settle(run, export, attempt, partial(_load, run, dataset))
+    resumed = [
+        _loaded(attempt, current_loads(db, export.dataset)[attempt.delivery.period])
+        for attempt in open_attempts(run, export, DeliveryState.LOADING)
+    ]
+    loaded = [
+        load_delivery(run, dataset, attempt)
         for attempt in open_attempts(run, export, DeliveryState.STAGED)
     ]
+    return resumed + loaded
+
+
+def _old_periods(run: Run, dataset: Dataset) -> list[BillingPeriod]:
+    """Return the loaded periods that ``keep_periods`` leaves no place for."""
+    loaded = current_loads(dataset.db, dataset.export.dataset)
+    return [period for period in loaded if not run.config.keeps(period, max(loaded))]
+
+
+def _drop_old_periods(run: Run, dataset: Dataset) -> list[BillingPeriod]:
+    old = _old_periods(run, dataset)
+    for period in old:
+        with transaction(dataset.db):
+            dataset.drop_period(period)
+        run.notice(dataset.export, period, "dropped, as keep_periods says")
+    return old
 
 
 def _load(run: Run, dataset: Dataset, attempt: Attempt) -> PeriodResult:
@@ -76,7 +122,11 @@ def _load(run: Run, dataset: Dataset, attempt: Attempt) -> PeriodResult:
             delivery.period,
             f"{load.rounded_cells:,} money cells had more than 24 decimals and were rounded",
         )
-    result = PeriodResult.of(delivery, Outcome.LOADED)
+    return _loaded(attempt, load)
+
+
+def _loaded(attempt: Attempt, load: Load) -> PeriodResult:
+    result = PeriodResult.of(attempt.delivery, Outcome.LOADED)
     return replace(result, rows=load.rows, totals=load.totals)
 
 
@@ -94,21 +144,3 @@ def _staged(run: Run, attempt: Attempt) -> Staged:
             )
         noted.append((file.path, LoadedFile(file.key, file.size, file.etag, file.sha256)))
     return Staged(attempt.delivery, tuple(noted), run.data.temporary, run.allow_shrink)
-
-
-def _mark_published(run: Run, export: Export) -> None:
-    """After the rename: what was committed is loaded; older staged deliveries may go."""
-    for attempt in open_attempts(run, export, DeliveryState.LOADING):
-        run.state.move(attempt, DeliveryState.LOADED)
-        crash_point("marked-loaded")
-        _prune_staging(run, attempt)
-        crash_point("pruned")
-
-
-def _prune_staging(run: Run, attempt: Attempt) -> None:
-    """Keep the newest ``keep_deliveries`` of the period; their names sort by delivery time."""
-    folders = sorted(run.data.staged_period(attempt.delivery).iterdir(), reverse=True)
-    for folder in folders[run.config.keep_deliveries :]:
-        if folder != attempt.path:
-            run.state.forget_files(folder)
-            shutil.rmtree(folder)

@@ -7,15 +7,25 @@ from finops.datadir import DataDir
 from finops.errors import FinopsError
 from finops.period import BillingPeriod
 from finops.store.database import reading
-from finops.store.ledger import Load, current_loads
+from finops.store.ledger import Load, current_loads, held
+
+Holds = set[tuple[BillingPeriod, str | None]]
 
 
 def loaded_periods(data: DataDir, export: Export) -> dict[BillingPeriod, Load]:
     """Return the loads that count now, by period, newest first."""
     if not data.database.exists():
         return {}
-    with reading(data.database) as db:
+    with reading(data) as db:
         return current_loads(db, export.dataset)
+
+
+def held_deliveries(data: DataDir, export: Export) -> Holds:
+    """Return the deliveries and whole periods that are not to be loaded by themselves."""
+    if not data.database.exists():
+        return set()
+    with reading(data) as db:
+        return held(db, export.dataset)
 
 
 def tell_kept(error: FinopsError, load: Load | None) -> None:

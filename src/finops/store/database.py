@@ -10,75 +10,73 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import duckdb
 
 from finops.datadir import DataDir
-from finops.errors import LocalError
+from finops.errors import LocalError, TemporaryError
 from finops.faults import crash_point
-from finops.store.sql import Connection, Row, query, run_script
+from finops.schema import schema_scripts
+from finops.store.ledger import load_ids
+from finops.store.sql import Connection, Row, query, run_script, run_statements
 
-SCHEMA_VERSION = 1
 _STORAGE_VERSION = "v1.4.0"
 _FICLONE = 0x40049409
 
 
 @contextmanager
-def reading(path: Path, *, allowed_folder: Path | None = None) -> Iterator[Connection]:
+def reading(data: DataDir, *, allowed_folder: Path | None = None) -> Iterator[Connection]:
     """Open the published store for reading; it touches files in ``allowed_folder`` at most.
 
     Raises:
         LocalError: there is no store yet, or it cannot be opened.
     """
-    if not path.exists():
+    if not data.database.exists():
         raise LocalError(
-            f"there is no database at {path} yet",
+            f"there is no database at {data.database} yet",
             code="no-database",
             do="finops aws import-cur; after finops demo add -c data/demo/config.toml",
         )
-    db = _connect(path, read_only=True)
-    try:
-        _check_version(db, path)
+    with _connected(data, data.database, read_only=True) as db:
+        _schema_version(db, data.database)
         if allowed_folder:
             query(db, "SET allowed_directories = ?", [[str(allowed_folder)]])
         for setting in ("enable_external_access = false", "lock_configuration = true"):
             query(db, f"SET {setting}")
         yield db
-    finally:
-        db.close()
 
 
 @contextmanager
 def writing(data: DataDir) -> Iterator[Connection]:
-    """Clone the store, yield the clone, and publish it by rename when all went well.
+    """Yield a clone of the store, and publish it by rename when all went well.
 
-    Each commit inside is durable in the clone; readers see all of them at once or none.
-    A clone in which nothing was loaded or moved is thrown away.
+    Each commit inside is durable in the clone; readers see all of them at once or none. A
+    run that is killed or interrupted leaves its clone to the next one, which goes on in it.
+    A clone in which nothing changed is thrown away, and so is one that met an error.
     """
-    _remove(data.next_database)
-    if data.database.exists():
-        _clone(data.database, data.next_database)
-        crash_point("cloned")
+    before = _published_content(data)
+    resumed = bool(unpublished_loads(data))
     try:
-        db = _connect(data.next_database)
-        try:
-            query(db, "SET temp_directory = ?", [str(data.temporary)])
-            _prepare(db, data.database)
-            before = _content(db)
+        if not resumed:
+            _make_clone(data)
+        with _connected(data, data.next_database) as db:
+            _migrate(db, data.database)
+            if not resumed:
+                query(db, "UPDATE finops.meta SET parent = generation, generation = uuid()")
             yield db
             changed = _content(db) != before
             query(db, "CHECKPOINT")
-        finally:
-            db.close()
         crash_point("checkpointed")
         if changed:
             _publish(data.next_database, data.database)
         else:
-            _remove(data.next_database)
+            discard_clone(data)
+    except KeyboardInterrupt:
+        raise
     except duckdb.Error as error:
-        _remove(data.next_database)
+        discard_clone(data)
         raise LocalError(
             f"the database cannot be written: {str(error).splitlines()[0]}",
             code="database",
@@ -87,11 +85,73 @@ def writing(data: DataDir) -> Iterator[Connection]:
             do="see that disk and memory suffice, then run again",
         ) from error
     except BaseException:
-        _remove(data.next_database)
+        discard_clone(data)
         raise
 
 
-def _connect(path: Path, *, read_only: bool = False) -> Connection:
+def unpublished_loads(data: DataDir) -> set[str]:
+    """Return the ids of loads that a killed run committed in its clone.
+
+    There are none where the clone cannot be opened, or is not one of the published store.
+    """
+    if not data.next_database.exists():
+        return set()
+    try:
+        with _connected(data, data.next_database) as db:
+            same_store = _generation(db, "parent") == _published_generation(data)
+            return load_ids(db) - published_loads(data) if same_store else set()
+    except (LocalError, duckdb.Error):
+        return set()
+
+
+def published_loads(data: DataDir) -> set[str]:
+    """Return the ids of all loads that the published ledger has."""
+    if not data.database.exists():
+        return set()
+    with reading(data) as db:
+        return load_ids(db)
+
+
+def discard_clone(data: DataDir) -> None:
+    """Remove what a run that did not end well left of its clone."""
+    _remove(data.next_database)
+
+
+def is_outdated(data: DataDir) -> bool:
+    """Tell whether an older finops wrote the published store."""
+    if not data.database.exists():
+        return False
+    with reading(data) as db:
+        return _schema_version(db, data.database) < len(schema_scripts("store"))
+
+
+def engine_limits(data: DataDir) -> tuple[str, int]:
+    """Return the memory and the threads that DuckDB may take, with what is configured."""
+    with _connected(data, Path(":memory:")) as db:
+        ((memory, threads),) = query(
+            db, "SELECT current_setting('memory_limit'), current_setting('threads')"
+        )
+    return str(memory), int(threads)
+
+
+@contextmanager
+def _connected(data: DataDir, path: Path, *, read_only: bool = False) -> Iterator[Connection]:
+    """Open a database with the limits that are configured."""
+    db = _connect(path, read_only=read_only)
+    try:
+        query(db, "SET TimeZone = 'UTC'")
+        spill = f"{data.temporary}-{os.getpid()}" if read_only else str(data.temporary)
+        query(db, "SET temp_directory = ?", [spill])
+        if data.memory_limit:
+            query(db, "SET memory_limit = ?", [data.memory_limit])
+        if data.threads:
+            query(db, f"SET threads = {data.threads}")
+        yield db
+    finally:
+        db.close()
+
+
+def _connect(path: Path, *, read_only: bool) -> Connection:
     config: dict[str, str | bool | int | float | list[str]] = {
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
@@ -99,25 +159,32 @@ def _connect(path: Path, *, read_only: bool = False) -> Connection:
     if not read_only:
         config["storage_compatibility_version"] = _STORAGE_VERSION
     try:
-        db = duckdb.connect(str(path), read_only=read_only, config=config)
+        return duckdb.connect(str(path), read_only=read_only, config=config)
     except duckdb.Error as error:
+        what = f"the database {path} cannot be opened: {str(error).splitlines()[0]}"
+        if "lock on file" in what:
+            raise TemporaryError(
+                what, code="in-use", do="close the program that has it open for writing"
+            ) from error
         raise LocalError(
-            f"the database {path} cannot be opened: {str(error).splitlines()[0]}",
+            what,
             code="database",
-            do="move it away and run import-cur: it is made anew from the bucket",
+            do="finops rebuild: it is moved aside and made anew from the staged deliveries",
         ) from error
-    query(db, "SET TimeZone = 'UTC'")
-    return db
 
 
-def _prepare(db: Connection, path: Path) -> None:
-    if query(db, "SELECT 1 FROM duckdb_tables() WHERE schema_name = 'finops'"):
-        _check_version(db, path)
+def _migrate(db: Connection, path: Path) -> None:
+    """Bring the clone to the newest schema, in one transaction."""
+    made = query(db, "SELECT 1 FROM duckdb_tables() WHERE schema_name = 'finops'")
+    version = _schema_version(db, path) if made else 0
+    scripts = schema_scripts("store")
     query(db, "BEGIN")
-    run_script(db, "store/schema.sql")
+    for script in scripts[version:]:
+        run_statements(db, script)
     run_script(db, "money.sql")
-    if not query(db, "SELECT schema_version FROM finops.meta"):
-        query(db, "INSERT INTO finops.meta VALUES (?)", [SCHEMA_VERSION])
+    if not version:
+        query(db, "INSERT INTO finops.meta (schema_version) VALUES (0)")
+    query(db, "UPDATE finops.meta SET schema_version = ?", [len(scripts)])
     query(db, "COMMIT")
 
 
@@ -126,34 +193,71 @@ def _content(db: Connection) -> list[Row]:
     return query(
         db,
         "SELECT load_id, is_current FROM finops.loads"
-        " UNION ALL SELECT dataset || table_strategy, true FROM finops.exports ORDER BY ALL",
+        " UNION ALL SELECT dataset || table_strategy, true FROM finops.exports"
+        " UNION ALL SELECT concat(dataset, billing_period, fingerprint), true FROM finops.holds"
+        " ORDER BY ALL",
     )
 
 
-def _check_version(db: Connection, path: Path) -> None:
+def _published_content(data: DataDir) -> list[Row] | None:
+    """Return the content of the published store; None if an older finops wrote it."""
+    if not data.database.exists():
+        return []
+    if is_outdated(data):
+        return None
+    with reading(data) as db:
+        return _content(db)
+
+
+def _published_generation(data: DataDir) -> str | None:
+    if not data.database.exists():
+        return None
+    with reading(data) as db:
+        return _generation(db, "generation")
+
+
+def _generation(db: Connection, column: str) -> str | None:
+    """Return ``generation`` or ``parent``; None before schema 2, and where there is none."""
+    with suppress(duckdb.BinderException):
+        ((generation,),) = query(db, f"SELECT {column} FROM finops.meta")
+        return str(generation) if generation else None
+    return None
+
+
+def _schema_version(db: Connection, path: Path) -> int:
+    """Return the version of the schema.
+
+    Raises:
+        LocalError: it is no store, or a newer finops wrote it.
+    """
     try:
         ((version,),) = query(db, "SELECT schema_version FROM finops.meta")
     except (duckdb.Error, ValueError) as error:
         raise LocalError(
             f"{path} is not a finops database",
             code="database",
-            do="move it away and run import-cur: it is made anew from the bucket",
+            do="finops rebuild: it is moved aside and made anew from the staged deliveries",
         ) from error
-    if version > SCHEMA_VERSION:
+    if version > len(schema_scripts("store")):
         raise LocalError(
             f"{path} was written by a newer finops (schema {version})",
             code="newer-schema",
             do="update finops",
         )
+    return int(version)
 
 
-def _clone(source: Path, target: Path) -> None:
-    """Copy a file, sharing its blocks where the file system can."""
-    with source.open("rb") as old, target.open("xb") as new:
+def _make_clone(data: DataDir) -> None:
+    """Copy the published store, sharing its blocks where the file system can."""
+    discard_clone(data)
+    if not data.database.exists():
+        return
+    with data.database.open("rb") as old, data.next_database.open("xb") as new:
         try:
             fcntl.ioctl(new, _FICLONE, old.fileno())
         except OSError:
             shutil.copyfileobj(old, new, 1 << 22)
+    crash_point("cloned")
 
 
 def _publish(new: Path, published: Path) -> None:

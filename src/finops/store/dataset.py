@@ -8,20 +8,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
 import duckdb
 
-from finops.columns import LOAD_COLUMN, PERIOD_COLUMN, ColumnType, StoredColumn
+from finops.columns import (
+    LOAD_COLUMN,
+    PERIOD_COLUMN,
+    ColumnType,
+    StoredColumn,
+    clean_column_name,
+)
 from finops.config import Export
 from finops.errors import BadDataError, ConfigError
 from finops.period import BillingPeriod
-from finops.store.ledger import current_loads
+from finops.store.ledger import current_loads, end_current_load
 from finops.store.registry import read_registry, widened_expression
 from finops.store.sql import Connection, identifier, query
 
 VIEW = "billing"
 STAGE = "_finops_stage"
 _SINGLE = "billing_data"
+
+
+# Rows, billed cost per currency, and the ids of the loads that the rows carry.
+Measures = tuple[int, dict[str, Decimal], set[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +77,13 @@ class Dataset:
                 code="other-shape",
                 do=f"give it a dataset of its own: set dataset in [{export.section}]",
             )
+
+    def shape(self) -> str:
+        """Return the vendor's name for the column set that the dataset holds."""
+        ((shape,),) = query(
+            self.db, "SELECT shape FROM finops.exports WHERE dataset = ?", [self.export.dataset]
+        )
+        return str(shape)
 
     def strategy(self) -> str | None:
         """Return the strategy that the tables have now; None for a dataset yet to come."""
@@ -118,13 +136,23 @@ class Dataset:
         query(self.db, f"INSERT INTO {single} BY NAME SELECT * FROM {self.table(STAGE)}")
         query(self.db, f"DROP TABLE {self.table(STAGE)}")
 
+    def drop_period(self, period: BillingPeriod) -> None:
+        """Take a period out of the tables, of ``billing`` and of what counts."""
+        if self.strategy() == "separate":
+            query(self.db, f"DROP TABLE IF EXISTS {self.table(table_of(period))}")
+        elif _SINGLE in self._tables():
+            single = self.table(_SINGLE)
+            query(self.db, f"DELETE FROM {single} WHERE {PERIOD_COLUMN} = ?", [str(period)])
+        end_current_load(self.db, self.export.dataset, period)
+        self.create_view()
+
     def create_view(self) -> None:
         """Make ``billing``: all periods, every registered column, spelled out with its type."""
         registry = self.registry()
         selects = [
             self._registered(table, present, registry)
             for table, present in self._tables_in_use().items()
-        ]
+        ] or [_empty(registry)]
         query(
             self.db,
             f"CREATE OR REPLACE VIEW {self.table(VIEW)} AS " + "\nUNION ALL\n".join(selects),
@@ -143,6 +171,56 @@ class Dataset:
             for name, present in columns.items():
                 if registered.get(name, present) != present:
                     self._alter(table, name, present, registered[name])
+
+    def has_table(self, period: BillingPeriod) -> bool:
+        """Tell whether the table that a loaded period belongs in is there."""
+        return self._table_holding(period) in self._tables()
+
+    def measure(
+        self, table: str, costs: tuple[str, str], period: BillingPeriod | None = None
+    ) -> Measures:
+        """Count a table's rows, add up billed cost per currency, and name its loads.
+
+        ``costs`` are the vendor's originals of billed cost and its currency.
+        """
+        present = self._tables()[table]
+        cost, currency = (
+            identifier(name) if (name := clean_column_name(original)) in present else "NULL"
+            for original in costs
+        )
+        rows = query(
+            self.db,
+            f"SELECT coalesce({currency}, ''), sum({cost}), count(*), list(DISTINCT {LOAD_COLUMN})"
+            f" FROM {self.table(table)} WHERE {PERIOD_COLUMN} = coalesce(?, {PERIOD_COLUMN})"
+            " GROUP BY 1 ORDER BY 1",
+            [period and str(period)],
+        )
+        totals = {code: total for code, total, _, _ in rows if total is not None}
+        loads = {load for _, _, _, found in rows for load in found}
+        return sum(count for _, _, count, _ in rows), totals, loads
+
+    def measure_period(self, period: BillingPeriod, costs: tuple[str, str]) -> Measures | None:
+        """Measure one loaded period; None if its table was dropped by hand."""
+        if not self.has_table(period):
+            return None
+        return self.measure(self._table_holding(period), costs, period)
+
+    def column_problems(self) -> list[str]:
+        """Say where tables and ``billing`` differ from the registry."""
+        registered = {column.name: str(column.type) for column in self.registry().values()}
+        stamps = dict.fromkeys((PERIOD_COLUMN, LOAD_COLUMN), "VARCHAR")
+        tables = self._tables()
+        problems = [
+            f"{table}.{name} is {kind}, the registry says {wanted or 'nothing'}"
+            for table, columns in tables.items()
+            for name, kind in columns.items()
+            if kind != (wanted := (registered | stamps).get(name))
+        ]
+        missing = [name for name in registered if name not in tables.get(VIEW, {})]
+        return problems + [f"{VIEW} lacks {name}" for name in missing]
+
+    def _table_holding(self, period: BillingPeriod) -> str:
+        return table_of(period) if self.strategy() == "separate" else _SINGLE
 
     def _alter(self, table: str, name: str, present: str, wanted: ColumnType) -> None:
         cell = identifier(name)
@@ -204,19 +282,33 @@ class Dataset:
         return {table: columns for table, columns in self._tables().items() if table in wanted}
 
 
-def missing_tables(db: Connection) -> list[str]:
-    """Return the tables of all datasets that the ledger counts on and that are not there."""
-    wanted = query(
-        db,
-        "SELECT dataset, table_strategy, billing_period FROM finops.loads"
-        " JOIN finops.exports USING (dataset) WHERE is_current ORDER BY ALL",
+def stored_exports(db: Connection, name: str | None = None) -> list[Export]:
+    """Return the exports that the store holds, or the one called ``name``.
+
+    Raises:
+        ConfigError: none is called so.
+    """
+    rows = query(
+        db, "SELECT vendor, export, dataset, table_strategy FROM finops.exports ORDER BY 3"
     )
-    present = query(db, "SELECT schema_name, table_name FROM duckdb_tables()")
-    tables = dict.fromkeys(
-        (dataset, _SINGLE if strategy == "single" else table_of(BillingPeriod.parse(period)))
-        for dataset, strategy, period in wanted
-    )
-    return [".".join(table) for table in tables if table not in present]
+    exports = [
+        Export(vendor, export, vendor, dataset=dataset, table_strategy=strategy)
+        for vendor, export, dataset, strategy in rows
+        if name in (None, export)
+    ]
+    if name and not exports:
+        known = ", ".join(row[1] for row in rows) or "none"
+        raise ConfigError(f"no export is called {name!r}", do=f"loaded are: {known}")
+    return exports
+
+
+def _empty(registry: Mapping[str, StoredColumn]) -> str:
+    """Return SQL for ``billing`` where no period is loaded."""
+    cells = {PERIOD_COLUMN: ColumnType.TEXT}
+    cells |= {column.name: column.type for column in registry.values()}
+    cells[LOAD_COLUMN] = ColumnType.TEXT
+    typed = [f"CAST(NULL AS {kind}) AS {identifier(name)}" for name, kind in cells.items()]
+    return f"SELECT {', '.join(typed)} WHERE false"
 
 
 def table_of(period: BillingPeriod) -> str:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from decimal import Decimal
+
+import duckdb
 
 from finops.period import BillingPeriod
 from finops.store.sql import Connection, Row, query
@@ -58,6 +61,17 @@ def current_loads(db: Connection, dataset: str) -> dict[BillingPeriod, Load]:
     return {load.period: load for load in map(_load, rows)}
 
 
+def period_loads(db: Connection, dataset: str, period: BillingPeriod) -> list[Load]:
+    """Return every load of a billing period, newest first; the current one is among them."""
+    rows = query(
+        db,
+        f"SELECT {_COLUMNS} FROM finops.loads WHERE dataset = ? AND billing_period = ?"
+        " ORDER BY loaded_at DESC",
+        [dataset, str(period)],
+    )
+    return [_load(row) for row in rows]
+
+
 def load_ids(db: Connection) -> set[str]:
     """Return every load id ever committed."""
     return {load_id for (load_id,) in query(db, "SELECT load_id FROM finops.loads")}
@@ -65,10 +79,12 @@ def load_ids(db: Connection) -> set[str]:
 
 def record_load(db: Connection, load: Load) -> None:
     """Write a load down and make it the current one of its period."""
+    end_current_load(db, load.dataset, load.period)
     query(
         db,
-        "UPDATE finops.loads SET is_current = false WHERE dataset = ? AND billing_period = ?",
-        [load.dataset, str(load.period)],
+        "DELETE FROM finops.holds WHERE dataset = $1 AND billing_period = $2"
+        " AND coalesce(fingerprint, $3) = $3",
+        [load.dataset, str(load.period), load.fingerprint],
     )
     query(
         db,
@@ -90,6 +106,38 @@ def record_load(db: Connection, load: Load) -> None:
             load.rounded_cells,
         ],
     )
+
+
+def end_current_load(db: Connection, dataset: str, period: BillingPeriod) -> None:
+    """Say that no load of the period counts any more."""
+    query(
+        db,
+        "UPDATE finops.loads SET is_current = false WHERE dataset = ? AND billing_period = ?",
+        [dataset, str(period)],
+    )
+
+
+def hold(
+    db: Connection, dataset: str, period: BillingPeriod, fingerprint: str | None = None
+) -> None:
+    """Let a delivery, or without a fingerprint the whole period, not be loaded by itself."""
+    query(
+        db,
+        "INSERT INTO finops.holds VALUES (?, ?, ?, now()::TIMESTAMP)",
+        [dataset, str(period), fingerprint],
+    )
+
+
+def held(db: Connection, dataset: str) -> set[tuple[BillingPeriod, str | None]]:
+    """Return what must not be loaded by itself; an older schema holds nothing."""
+    with suppress(duckdb.CatalogException):
+        rows = query(
+            db,
+            "SELECT billing_period, fingerprint FROM finops.holds WHERE dataset = ?",
+            [dataset],
+        )
+        return {(BillingPeriod.parse(period), fingerprint) for period, fingerprint in rows}
+    return set()
 
 
 def _load(row: Row) -> Load:

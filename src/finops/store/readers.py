@@ -32,7 +32,8 @@ ROUNDED_COLUMN = "_finops_rounded"
 _FIELD_LIMIT = 16 << 20
 _CSV = (
     "read_csv(?, columns = ?, auto_detect = false, header = true, delim = ',', quote = '\"',"
-    f" escape = '\"', strict_mode = true, max_line_size = {_FIELD_LIMIT}, compression = ?)"
+    f" escape = '\"', strict_mode = true, max_line_size = {_FIELD_LIMIT},"
+    f" buffer_size = {2 * _FIELD_LIMIT}, compression = ?)"
 )
 _PARQUET = (
     "read_parquet(?, union_by_name = false, hive_partitioning = false, binary_as_string = true)"

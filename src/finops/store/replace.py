@@ -19,10 +19,9 @@ from finops.columns import (
     PERIOD_COLUMN,
     SourceColumn,
     StoredColumn,
-    clean_column_name,
 )
 from finops.delivery import Delivery
-from finops.errors import BadDataError, RefusedError
+from finops.errors import BadDataError, OutOfMemoryError, RefusedError
 from finops.faults import crash_point
 from finops.store.dataset import STAGE, Dataset
 from finops.store.ledger import Load, LoadedFile, current_loads, record_load
@@ -80,6 +79,7 @@ def replace_period(
     Raises:
         BadDataError: a file, row or cell is not what it should be; the period is kept.
         RefusedError: the period would lose more than half of its rows.
+        OutOfMemoryError: it needs more memory than the database may take.
         ConfigError: the dataset holds another export or shape.
     """
     form = (staged.delivery.file_format, staged.delivery.compression)
@@ -94,6 +94,11 @@ def replace_period(
         except _UnreadableError as error:
             group = error.group
             raise explain_failure(dataset.db, group.sources, group.columns, error.cause) from error
+        except duckdb.OutOfMemoryException as error:
+            raise OutOfMemoryError(
+                f"loading it needs more memory: {str(error).splitlines()[0]}",
+                do="raise memory_limit, lower threads, or give temp_dir more space",
+            ) from error
         except _DELIVERY_ERRORS as error:
             raise BadDataError(
                 f"the database refuses the delivery: {str(error).splitlines()[0]}",
@@ -133,7 +138,7 @@ def _replace(
     for group in groups:
         _read_into_stage(dataset, group, stored, (str(delivery.period), load_id))
     crash_point("rows-read")
-    load = _measure(dataset, vendor, staged, stored, load_id)
+    load = _measure(dataset, vendor, staged, load_id)
     if not staged.allow_shrink:
         _refuse_shrinking(dataset, load)
     dataset.swap_in(delivery.period)
@@ -205,24 +210,12 @@ def _measure(
     dataset: Dataset,
     vendor: ModuleType,
     staged: Staged,
-    stored: Mapping[str, StoredColumn],
     load_id: str,
 ) -> Load:
     """Count the staged rows and add up billed cost per currency."""
     delivery, stage = staged.delivery, dataset.table(STAGE)
-    ((rows, rounded),) = query(
-        dataset.db, f"SELECT count(*), coalesce(sum({ROUNDED_COLUMN}), 0) FROM {stage}"
-    )
-    names = {column.name for column in stored.values()}
-    cost, currency = (
-        identifier(name) if (name := clean_column_name(original)) in names else "NULL"
-        for original in vendor.cost_columns(delivery.shape)
-    )
-    totals = query(
-        dataset.db,
-        f"SELECT coalesce({currency}, ''), sum({cost}) FROM {stage}"
-        f" WHERE {cost} IS NOT NULL GROUP BY 1 ORDER BY 1",
-    )
+    ((rounded,),) = query(dataset.db, f"SELECT coalesce(sum({ROUNDED_COLUMN}), 0) FROM {stage}")
+    rows, totals, _ = dataset.measure(STAGE, vendor.cost_columns(delivery.shape))
     query(dataset.db, f"ALTER TABLE {stage} DROP COLUMN {ROUNDED_COLUMN}")
     return Load(
         load_id=load_id,
@@ -234,6 +227,6 @@ def _measure(
         loaded_at=datetime.now(UTC).replace(tzinfo=None),
         files=tuple(file for _, file in staged.files),
         rows=rows,
-        totals=dict(totals),
+        totals=totals,
         rounded_cells=rounded,
     )

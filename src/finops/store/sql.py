@@ -36,6 +36,11 @@ def interruptible() -> Iterator[None]:
 
 
 def run_script(db: Connection, name: str) -> None:
-    """Run a ``.sql`` file of the package, statement by statement."""
-    for statement in duckdb.extract_statements(files("finops").joinpath(name).read_text()):
+    """Run a ``.sql`` file of the package."""
+    run_statements(db, files("finops").joinpath(name).read_text("utf-8"))
+
+
+def run_statements(db: Connection, script: str) -> None:
+    """Run a script, statement by statement."""
+    for statement in duckdb.extract_statements(script):
         db.execute(statement).fetchall()

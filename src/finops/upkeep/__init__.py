@@ -1,1 +1,1 @@
-"""Looking after an installation: one file per command."""
+"""Looking after what is loaded: one file, one command, one function of the same name."""

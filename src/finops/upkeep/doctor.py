@@ -30,9 +30,11 @@ from finops.errors import ConfigError, FinopsError, LocalError
 from finops.run import gravest
 from finops.state import DeliveryState, State
 from finops.storage import open_storage
-from finops.store.database import reading
-from finops.store.dataset import missing_tables
+from finops.store.database import engine_limits, reading
+from finops.store.dataset import Dataset, stored_exports
+from finops.store.ledger import current_loads
 from finops.store.sql import query
+from finops.upkeep.status import newest_attempts
 from finops.vendors import find_vendor
 
 _NETWORKS = {"9p", "afs", "ceph", "cifs", "nfs", "nfs4", "smb3", "smbfs", "fuse.sshfs"}
@@ -74,7 +76,7 @@ def examine(load: Callable[[], Config], export: str | None = None) -> Iterator[C
     found: list[Delivery] = []
     for each in exports:
         yield _looked(f"{each.vendor}/{each.name}", partial(_export, each, found))
-    data = DataDir(config.data_dir)
+    data = config.data
     loaded: set[str] = set()
     yield _looked("data folder", partial(_folder, data.root))
     yield _looked("database", partial(_store, data, loaded))
@@ -82,7 +84,7 @@ def examine(load: Callable[[], Config], export: str | None = None) -> Iterator[C
     yield _looked("staging", partial(_staging, data))
     download = sum(each.bytes for each in found if each.fingerprint not in loaded)
     yield _looked("disk", partial(_disk, data, download))
-    yield _looked("memory", _memory)
+    yield _looked("memory", partial(_memory, data))
 
 
 def _looked(subject: str, look: Callable[[Check], Check]) -> Check:
@@ -183,20 +185,29 @@ def _store(data: DataDir, loaded: set[str], check: Check) -> Check:
     """See that the database opens and is whole; add what is loaded to ``loaded``."""
     if not data.database.exists():
         return replace(check, detail="nothing is loaded yet")
-    with reading(data.database) as db:
-        ledger = query(db, "SELECT fingerprint FROM finops.loads WHERE is_current")
-        loaded.update(fingerprint for (fingerprint,) in ledger)
+    with reading(data) as db:
         ((schema,),) = query(db, "SELECT schema_version FROM finops.meta")
-        missing = missing_tables(db)
+        datasets = [Dataset(db, export) for export in stored_exports(db)]
+        loads = [
+            (each, load)
+            for each in datasets
+            for load in current_loads(db, each.export.dataset).values()
+        ]
+        missing = [
+            f"{each.export.name} {load.period}"
+            for each, load in loads
+            if not each.has_table(load.period)
+        ]
+    loaded.update(load.fingerprint for _, load in loads)
     if missing:
         raise LocalError(
-            f"the ledger names tables that are not there: {', '.join(missing)}",
+            f"tables were dropped by hand: {', '.join(missing)}",
             code="missing-table",
             where=str(data.database),
-            do="run aws import-cur --force: they are loaded again",
+            do="finops rebuild, or import-cur --force, brings them back",
         )
     size = _megabytes(_size(data.database))
-    return replace(check, detail=f"{len(ledger)} billing periods, {size}, schema {schema}")
+    return replace(check, detail=f"{len(loads)} billing periods, {size}, schema {schema}")
 
 
 def _state(data: DataDir, check: Check) -> Check:
@@ -204,18 +215,15 @@ def _state(data: DataDir, check: Check) -> Check:
     if not data.state.exists():
         return replace(check, detail="no run has worked here yet")
     with closing(State(data.state)) as state:
-        attempts, runs = state.attempts(), state.runs(limit=1)
-    newest = {
-        (each.delivery.vendor, each.delivery.export, each.delivery.period): each.state
-        for each in reversed(attempts)
-    }
-    counts = [f", {count} {state}" for state, count in sorted(Counter(newest.values()).items())]
+        runs = state.runs(limit=1)
+    newest = Counter(attempt.state for attempt in newest_attempts(data))
+    counts = [f", {count} {state}" for state, count in sorted(newest.items())]
     open_end = any(not run.finished_at for run in runs)
     if open_end and (owner := _at_work(data)):
         return replace(check, detail=f"at work: {owner}{''.join(counts)}")
     latest = [f", the latest was {'killed' if open_end else 'finished'}" for _ in runs]
     detail = "".join(["no run works now", *latest, *counts])
-    left = open_end or not {*newest.values()} <= {DeliveryState.LOADED}
+    left = open_end or not newest.keys() <= {DeliveryState.LOADED}
     return replace(check, detail=detail, do="run import-cur; show-state tells more" if left else "")
 
 
@@ -257,16 +265,17 @@ def _disk(data: DataDir, download: int, check: Check) -> Check:
         f"{_megabytes(free)} free; the next run needs up to {_megabytes(needed)},"
         f" of it {_megabytes(download)} to download"
     )
-    do = "make room, lower keep_deliveries, or choose another data_dir"
+    do = "make room, lower keep_deliveries or keep_periods, or choose another data_dir"
     check = replace(check, detail=detail, do=do if free < needed else None)
-    return check.failed(LocalError(detail, do=do)) if free < store + download else check
+    return (
+        check.failed(LocalError(detail, code="disk-space", do=do))
+        if free < store + download
+        else check
+    )
 
 
-def _memory(check: Check) -> Check:
-    with duckdb.connect() as db:
-        ((memory, threads),) = query(
-            db, "SELECT current_setting('memory_limit'), current_setting('threads')"
-        )
+def _memory(data: DataDir, check: Check) -> Check:
+    memory, threads = engine_limits(data)
     return replace(check, detail=f"duckdb takes up to {memory} and {threads} threads")
 
 

@@ -41,14 +41,12 @@ def write_config(file: Path, values: Mapping[str, str]) -> None:
     """
     refuse_existing(file)
     bucket = check_flags("aws", values).bucket
-    folders = {"bucket"} if "/" in bucket and "://" not in bucket else set()
-    seen_from_file = {
-        name: _absolute(value)
-        if name in folders | {"data_dir"} and file.parent.resolve() != Path.cwd()
-        else value
-        for name, value in values.items()
-    }
-    _create(file, config_text(seen_from_file))
+    paths = {key.name for key in PROJECT_KEYS if key.kind == "path"}
+    if "/" in bucket and "://" not in bucket:
+        paths.add("bucket")
+    if file.parent.resolve() != Path.cwd():
+        values = {**values, **{name: _absolute(values[name]) for name in paths & values.keys()}}
+    _create(file, config_text(values))
 
 
 def refuse_existing(file: Path) -> None:
@@ -73,17 +71,17 @@ def config_text(values: Mapping[str, str]) -> str:
 
 def _lines(keys: Iterable[Key], values: Mapping[str, str]) -> Iterable[str]:
     for key in keys:
-        shown = key.default or key.example or "".join(key.choices[:1])
-        mark = "" if values.get(key.name) else "# "
-        assigned = f"{mark}{key.name} = {_literal(values.get(key.name) or shown)}"
+        given = values.get(key.name)
+        shown = key.example or key.default
+        assigned = f"{'' if given else '# '}{key.name} = {_literal(key, given or shown)}"
         choices = f": {', '.join(key.choices)}" if key.choices else ""
         yield f"{assigned:<38}  # {key.help}{choices}"
 
 
-def _literal(value: str | int) -> str:
+def _literal(key: Key, value: str | int) -> str:
     """Write a value in TOML, whose text differs from JSON's only in that DEL is escaped."""
-    if isinstance(value, int):
-        return str(value)
+    if key.kind == "int":
+        return str(int(value))
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 

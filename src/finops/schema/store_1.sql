@@ -1,10 +1,10 @@
 -- What the store knows of itself. Times are UTC.
-CREATE SCHEMA IF NOT EXISTS finops;
+CREATE SCHEMA finops;
 
-CREATE TABLE IF NOT EXISTS finops.meta (schema_version INTEGER NOT NULL);
+CREATE TABLE finops.meta (schema_version INTEGER NOT NULL);
 
 -- One row per dataset: which export fills it, in which shape, with which tables.
-CREATE TABLE IF NOT EXISTS finops.exports (
+CREATE TABLE finops.exports (
     dataset        VARCHAR NOT NULL,
     vendor         VARCHAR NOT NULL,
     export         VARCHAR NOT NULL,
@@ -15,7 +15,7 @@ CREATE TABLE IF NOT EXISTS finops.exports (
 -- The ledger: one row per delivery ever loaded. is_current marks what counts now.
 -- files: size in bytes at the vendor; totals: billed cost per currency; rounded_cells:
 -- money cells that had digits beyond the 24th decimal.
-CREATE TABLE IF NOT EXISTS finops.loads (
+CREATE TABLE finops.loads (
     load_id        VARCHAR NOT NULL,
     dataset        VARCHAR NOT NULL,
     billing_period VARCHAR NOT NULL,
@@ -31,7 +31,7 @@ CREATE TABLE IF NOT EXISTS finops.loads (
 );
 
 -- Which column holds what the vendor calls "original". What is given here stays.
-CREATE TABLE IF NOT EXISTS finops.column_registry (
+CREATE TABLE finops.column_registry (
     dataset       VARCHAR NOT NULL,
     original      VARCHAR NOT NULL,
     name          VARCHAR NOT NULL,

@@ -1,0 +1,81 @@
+"""``verify``: prove that the store holds what its ledger says, and staging what was verified."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+
+from finops.config import Export
+from finops.datadir import DataDir
+from finops.period import BillingPeriod
+from finops.store.database import reading
+from finops.store.dataset import Dataset, stored_exports
+from finops.store.ledger import Load, current_loads
+from finops.store.sql import Connection
+from finops.upkeep.staged import damaged_files, staged_deliveries
+from finops.vendors import find_vendor
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check said. ``ok`` is None where there was nothing to check."""
+
+    export: str
+    period: BillingPeriod | None
+    check: str
+    ok: bool | None
+    detail: str
+
+
+def verify(
+    data: DataDir, name: str | None = None, period: BillingPeriod | None = None
+) -> list[Finding]:
+    """Compare rows and totals with the ledger, columns with the registry, files with hashes.
+
+    Every row of every period is read; nothing is changed.
+    """
+    with reading(data) as db:
+        return [
+            finding
+            for export in stored_exports(db, name)
+            for finding in _verify_export(db, data, export, period)
+        ]
+
+
+def _verify_export(
+    db: Connection, data: DataDir, export: Export, only: BillingPeriod | None
+) -> Iterator[Finding]:
+    dataset = Dataset(db, export)
+    problems = dataset.column_problems()
+    yield Finding(export.name, None, "columns", not problems, "; ".join(problems))
+    for period, load in current_loads(db, export.dataset).items():
+        if only in (None, period):
+            yield _verify_rows(dataset, load)
+            yield _verify_files(data, export, load)
+
+
+def _verify_rows(dataset: Dataset, load: Load) -> Finding:
+    costs = find_vendor(dataset.export.vendor).cost_columns(dataset.shape())
+    found = dataset.measure_period(load.period, costs)
+    wanted = (load.rows, load.totals, {load.load_id} if load.rows else set())
+    detail = f"{load.rows:,} rows"
+    if found is None:
+        detail = "the table is gone; finops rebuild, or import-cur --force, brings it back"
+    elif found != wanted:
+        detail = f"the ledger has {_described(*wanted)}; the table has {_described(*found)}"
+    return Finding(dataset.export.name, load.period, "rows and totals", found == wanted, detail)
+
+
+def _described(rows: int, totals: dict[str, Decimal], loads: set[str]) -> str:
+    money = ", ".join(f"{total} {currency}".strip() for currency, total in totals.items())
+    return f"{rows:,} rows, {money or 'no cost'}, of {', '.join(sorted(loads)) or 'no load'}"
+
+
+def _verify_files(data: DataDir, export: Export, load: Load) -> Finding:
+    for delivery in staged_deliveries(data, export, load.period):
+        if delivery.fingerprint == load.fingerprint:
+            damaged = damaged_files(data, delivery)
+            detail = ", ".join(damaged) or f"{len(delivery.files)} files"
+            return Finding(export.name, load.period, "staged files", not damaged, detail)
+    return Finding(export.name, load.period, "staged files", None, "not in staging any more")

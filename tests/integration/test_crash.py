@@ -1,0 +1,223 @@
+"""What a killed run leaves: gone on with by the next run, never loaded twice, never in the way."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from finops.errors import OutOfMemoryError
+from finops.steps import load_billing_local
+from finops.vendors.aws.sample import SampleLayout, write_sample
+from tests.driver import PERIODS, expected, over_folder
+
+SOURCE = Path(__file__).parents[2] / "src"
+
+
+@pytest.fixture
+def finops(tmp_path):
+    return over_folder(tmp_path / "data", tmp_path / "bucket")
+
+
+@pytest.fixture
+def totals(tmp_path, seed):
+    return expected(
+        write_sample(
+            tmp_path / "bucket", periods=PERIODS, rows=60, seed=seed, layout=SampleLayout()
+        )
+    )
+
+
+def killed(finops, fault, *arguments):
+    """Run the import in a process of its own and let it be killed."""
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "finops", "--data-dir", str(finops.data)),
+            *("aws", "import-cur", *finops.flags, *arguments),
+        ],
+        check=False,
+        capture_output=True,
+        env={**os.environ, "PYTHONPATH": str(SOURCE), "FINOPS_FAULT": fault},
+    )
+    assert done.returncode == -9, done.stderr
+
+
+def load_ids(finops):
+    return dict(finops.query("SELECT billing_period, load_id FROM finops.loads WHERE is_current"))
+
+
+def unended_run(finops):
+    runs = finops.aws("show-state").document["runs"]
+    return next(run["run_id"] for run in runs if run["exit_code"] is None)
+
+
+def test_the_next_run_goes_on_in_the_clone_of_a_killed_one(finops, totals):
+    killed(finops, "committed#2")
+    assert not finops.database.exists()
+    dead = unended_run(finops)
+    answer = finops.aws("import-cur")
+
+    assert (answer.code, set(answer.outcomes.values())) == (0, {"loaded"})
+    assert finops.loaded() == totals
+    by_the_dead = {period for period, load in load_ids(finops).items() if load.startswith(dead)}
+    assert by_the_dead == set(totals)
+    assert finops.query("SELECT count(*) FROM finops.loads") == [(3,)]
+    assert not list(finops.data.glob("*.next*"))
+
+
+def test_every_single_step_goes_on_in_that_clone_too(finops, totals):
+    killed(finops, "committed#2")
+    answer = finops.aws("load-billing-local")
+
+    assert answer.outcomes == dict.fromkeys(totals, "loaded")
+    assert finops.loaded() == totals
+
+
+def test_a_newer_delivery_replaces_what_lies_in_the_clone(finops, totals, tmp_path, seed):
+    killed(finops, "committed#2")
+    newer = write_sample(
+        tmp_path / "bucket", periods=PERIODS, rows=60, seed=seed, layout=SampleLayout(), refresh=2
+    )
+    assert finops.aws("import-cur").code == 0
+
+    assert finops.loaded() == expected(newer) != totals
+
+
+def test_a_clone_of_another_store_is_thrown_away(finops, totals, tmp_path, seed):
+    assert finops.aws("import-cur", "--end-date", "2024-01").code == 0
+    backup = shutil.copy(finops.database, tmp_path / "backup")
+    assert finops.aws("import-cur", "--end-date", "2024-02").code == 0
+    killed(finops, "committed")
+    shutil.copy(backup, finops.database)
+    assert set(finops.loaded()) == {"2024-01"}
+
+    assert finops.aws("import-cur").code == 0
+    assert finops.loaded() == totals
+    assert finops.query("SELECT count(*) FROM finops.loads") == [(3,)]
+
+
+@pytest.mark.usefixtures("totals")
+def test_a_clone_that_cannot_be_opened_is_thrown_away(finops, totals):
+    killed(finops, "committed#2")
+    clone = finops.data / "open_finops.next.duckdb"
+    with clone.open("r+b") as file:
+        file.write(bytes(8192))
+
+    assert finops.aws("import-cur").code == 0
+    assert finops.loaded() == totals
+
+
+def test_a_delivery_that_kills_twice_is_left_out_and_the_others_go_on(finops, totals):
+    killed(finops, "rows-read")
+    killed(finops, "rows-read")
+    others = {period: each for period, each in totals.items() if period != "2024-03"}
+    answer = finops.aws("import-cur")
+
+    assert answer.code == 3
+    assert answer.outcomes["2024-03"] == "failed"
+    (failed,) = [result for result in answer.results if result["period"] == "2024-03"]
+    assert failed["error"]["code"] == "crashing"
+    assert finops.loaded() == others
+    reasons = [
+        each["reason"]
+        for each in finops.aws("show-state").document["manifests"]
+        if each["billing_month"] == "2024-03"
+    ]
+    assert reasons == ["crashed", "crashed"]
+    assert finops.aws("import-cur").code == 3
+    assert finops.aws("import-cur", "--force").code == 0
+    assert finops.loaded() == totals
+
+
+def test_a_newer_delivery_of_a_period_that_kills_is_tried(finops, tmp_path, seed):
+    write_sample(tmp_path / "bucket", periods=PERIODS, rows=60, seed=seed, layout=SampleLayout())
+    killed(finops, "rows-read")
+    killed(finops, "rows-read")
+    newer = write_sample(
+        tmp_path / "bucket", periods=PERIODS, rows=60, seed=seed, layout=SampleLayout(), refresh=2
+    )
+
+    assert finops.aws("import-cur").code == 0
+    assert finops.loaded() == expected(newer)
+
+
+def test_being_interrupted_again_and_again_is_no_crash(finops, totals, monkeypatch):
+    def interrupt(_point):
+        raise KeyboardInterrupt
+
+    for _time in range(3):
+        with monkeypatch.context() as patch:
+            patch.setattr(load_billing_local, "crash_point", interrupt)
+            assert finops.aws("import-cur").code == 130
+
+    assert finops.aws("import-cur").code == 0
+    assert finops.loaded() == totals
+
+
+def test_a_period_that_needs_too_much_memory_keeps_the_others_going(finops, totals, monkeypatch):
+    replace_period = load_billing_local.replace_period
+
+    def greedy(dataset, vendor, staged, load_id):
+        if str(staged.delivery.period) == "2024-03":
+            raise OutOfMemoryError("too large")
+        return replace_period(dataset, vendor, staged, load_id)
+
+    monkeypatch.setattr(load_billing_local, "replace_period", greedy)
+    answer = finops.aws("import-cur")
+
+    assert answer.code == 3
+    assert set(finops.loaded()) == set(totals) - {"2024-03"}
+
+
+def test_too_little_memory_is_an_error_with_advice(finops, totals):
+    answer = finops.aws("import-cur", "--memory-limit", "8MB")
+
+    assert answer.code == 74
+    assert {result["error"]["code"] for result in answer.results} == {"out-of-memory"}
+    assert finops.aws("import-cur", "--memory-limit", "400MB", "--threads", "1").code == 0
+    assert finops.loaded() == totals
+
+
+def test_a_disk_that_is_too_full_is_told_before_anything_is_begun(finops, totals, monkeypatch):
+    disk = shutil.disk_usage(finops.data.parent)
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "disk_usage", lambda _path: disk._replace(free=1000))
+        answer = finops.aws("import-cur")
+
+    assert (answer.code, answer.document["error"]["code"]) == (74, "disk-space")
+    assert "1,000 are free" in answer.document["error"]["what"]
+    assert not list((finops.data / "staging").rglob("*.gz"))
+    assert finops.aws("import-cur").code == 0
+    assert finops.loaded() == totals
+
+
+def test_the_limits_that_are_configured_are_those_of_the_database(finops, totals, tmp_path):
+    assert finops.aws("import-cur", "--temp-dir", str(tmp_path / "spill")).code == 0
+    assert [path.name[:7] for path in (tmp_path / "spill").iterdir()] == ["finops-"]
+
+    (tmp_path / "limits.toml").write_text('[project]\nmemory_limit = "1GiB"\nthreads = 1\n')
+    answer = finops(
+        *("-c", str(tmp_path / "limits.toml"), "sql", "--json"),
+        "SELECT current_setting('memory_limit') AS memory, current_setting('threads') AS threads",
+    )
+    assert answer.document["rows"] == [{"memory": "1.0 GiB", "threads": 1}]
+    assert finops.loaded() == totals
+
+
+def test_a_program_that_writes_into_the_store_is_named_and_nothing_is_moved(finops, totals):
+    assert finops.aws("import-cur").code == 0
+    hold = (
+        "import duckdb, sys; db = duckdb.connect(sys.argv[1]); print(flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", hold, str(finops.database)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as writer:
+        writer.stdout.readline()
+        for answer in (finops.aws("import-cur"), finops("rebuild", "--json")):
+            assert (answer.code, answer.document["error"]["code"]) == (75, "in-use")
+            assert str(writer.pid) in answer.document["error"]["what"]
+        writer.stdin.close()
+
+    assert not list(finops.data.glob("*damaged*"))
+    assert finops.loaded() == totals

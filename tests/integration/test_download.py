@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import time
 
 import pytest
 
@@ -26,6 +27,21 @@ def _export(bucket, endpoint):
 def finops(tmp_path, bucket, s3_endpoint):
     place = ("--prefix", "cur-reports", "--export-name", "monthly-cur")
     return Finops(tmp_path / "data", "--bucket", bucket.name, "--endpoint", s3_endpoint, *place)
+
+
+def get(bucket, key):
+    return bucket.client.get_object(Bucket=bucket.name, Key=key)["Body"].read()
+
+
+def put(bucket, key, body):
+    bucket.client.put_object(Bucket=bucket.name, Key=key, Body=body)
+
+
+def put_manifests(bucket):
+    """Write the manifests once more, as AWS does when all files are there."""
+    for listed in bucket.client.list_objects_v2(Bucket=bucket.name)["Contents"]:
+        if listed["Key"].endswith("Manifest.json"):
+            put(bucket, listed["Key"], get(bucket, listed["Key"]))
 
 
 def test_listing_goes_on_after_a_thousand_keys(bucket, storage):
@@ -189,6 +205,46 @@ def test_a_delivery_overwritten_while_it_is_read_is_begun_again(
     assert reasons == {"", "source-changed"}
 
 
+@pytest.mark.parametrize(
+    ("version", "form", "versioning", "waits"),
+    [
+        ("v1", "csv", "overwrite", True),
+        ("v1", "parquet", "overwrite", True),
+        ("v2", "csv", "overwrite", True),
+        ("v1", "csv", "create_new", False),
+        ("v2", "parquet", "create_new", False),
+    ],
+)
+def test_a_month_that_is_being_overwritten_is_left_for_later(
+    tmp_path, seed, bucket, finops, version, form, versioning, waits
+):
+    layout = SampleLayout(
+        cur_version=version, export_format=form, versioning=versioning, compression="none"
+    )
+    tree = {"periods": PERIODS[:2], "seed": seed, "layout": layout}
+    cost = {"v1": "lineitem_unblendedcost", "v2": "line_item_unblended_cost"}[version]
+    old = write_sample(tmp_path / "old", rows=200, **tree)
+    new = write_sample(tmp_path / "new", rows=230, refresh=2, **tree)
+    upload(tmp_path / "old", bucket)
+    assert finops.aws("import-cur").code == 0
+    upload(tmp_path / "new", bucket)
+    time.sleep(1.1)  # times are whole seconds
+    put(bucket, new[0].data_keys[0], get(bucket, new[0].data_keys[0]))
+
+    answer = finops.aws("import-cur")
+
+    if waits:
+        (failed,) = (each for each in answer.results if each["error"])
+        assert (answer.code, failed["period"]) == (3, "2024-01")
+        assert (failed["error"]["code"], failed["error"]["exit_code"]) == ("in-progress", 75)
+        assert f"({old[0].rows} rows)" in failed["error"]["kept"]
+        assert finops.loaded(cost=cost) == expected([old[0], new[1]])
+        put_manifests(bucket)
+        answer = finops.aws("import-cur")
+    assert answer.code == 0
+    assert finops.loaded(cost=cost) == expected(new) != expected(old)
+
+
 def test_a_source_that_keeps_changing_is_left_for_later(tmp_path, seed, bucket, finops):
     layout = SampleLayout(versioning="overwrite", files=1)
     tree = tmp_path / "tree"
@@ -218,9 +274,9 @@ class _ChangingStorage:
         def and_change(storage, stored: StoredObject, to, advance):
             download(storage, stored, to, advance)
             self.downloads += 1
-            body = self.bucket.client.get_object(Bucket=self.bucket.name, Key=self.key)["Body"]
-            text = gzip.compress(gzip.decompress(body.read()), mtime=self.downloads)
-            self.bucket.client.put_object(Bucket=self.bucket.name, Key=self.key, Body=text)
+            text = gzip.decompress(get(self.bucket, self.key))
+            put(self.bucket, self.key, gzip.compress(text, mtime=self.downloads))
+            put_manifests(self.bucket)
 
         patch = pytest.MonkeyPatch()
         patch.setattr(S3Storage, "download", and_change)

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -11,7 +11,7 @@ from finops.delivery import DataFile, Delivery, FailedDelivery, StoredObject
 from finops.errors import BadDataError, ConfigError
 from finops.period import BillingPeriod
 from finops.storage.folder import FolderStorage
-from finops.vendors.aws.manifests import list_deliveries
+from finops.vendors.aws.manifests import is_in_progress, list_deliveries
 
 UUID = "0b1c2d3e-1111-2222-3333-444455556666"
 TYPED_COLUMNS = [
@@ -23,6 +23,8 @@ TYPED_COLUMNS = [
 
 class MemoryBucket:
     """A bucket as S3 has it: any text is a key, and nothing is tidied."""
+
+    live = True
 
     def __init__(self, name="mine"):
         self.url = f"s3://{name}"
@@ -687,3 +689,41 @@ def test_a_place_without_manifests_is_a_setting_that_is_wrong(bucket, settings) 
 
     assert caught.value.code == "no-manifests"
     assert "prefix" in caught.value.do
+
+
+V1, V2 = "p/rep/20240101-20240201", "p/rep/data/BILLING_PERIOD=2024-01"
+
+
+@pytest.mark.parametrize(
+    ("folder", "later", "age", "waits"),
+    [
+        (V1, 1, 0, True),
+        (V1, 1, 29, True),
+        (V1, 1, 30, False),
+        (V1, 1, -29, True),
+        (V1, 1, -30, False),
+        (V1, 0, 0, False),
+        (V1, -1, 0, False),
+        (f"{V1}/20240105T000000Z", 1, 0, False),
+        (V2, 1, 0, True),
+        ("p/rep/data/billing_period=2024-01", 1, 0, True),
+        (f"{V2}/execution", 1, 0, False),
+        ("p/rep/rep/year=2024/month=1", 1, 0, True),
+        ("20240101-20240201", 1, 0, True),
+    ],
+)
+def test_only_a_fresh_overwriting_is_waited_for(folder, later, age, waits) -> None:
+    """``later`` is how many seconds the file is newer, ``age`` its minutes by our clock."""
+    written = datetime(2024, 1, 5, tzinfo=UTC)
+    manifest = StoredObject("m", 1, "e", written)
+    old = StoredObject(f"{folder}/rep-00001.csv.gz", 1, "e", written - timedelta(days=1))
+    new = StoredObject(f"{folder}/rep-00002.csv.gz", 1, "e", written + timedelta(seconds=later))
+
+    now = new.modified + timedelta(minutes=age)
+
+    assert is_in_progress(manifest, [old, new], now) is waits
+
+
+def test_a_delivery_of_no_files_is_not_waited_for() -> None:
+    moment = datetime(2024, 1, 5, tzinfo=UTC)
+    assert not is_in_progress(StoredObject("m", 1, "e", moment), [], moment)

@@ -35,6 +35,8 @@ _FORBIDDEN = {
 class S3Storage:
     """A bucket. One client serves all threads."""
 
+    live = True
+
     def __init__(self, bucket: str, export: Export) -> None:
         """Make a client; nothing is asked of the network yet."""
         if "/" in bucket:

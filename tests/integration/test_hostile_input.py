@@ -1,8 +1,11 @@
 """Deliveries that are wrong on purpose are refused or read right, and harm no other month."""
 
 import gzip
+import io
 import json
 import os
+import zipfile
+from pathlib import Path
 
 import duckdb
 import pytest
@@ -39,6 +42,16 @@ class Bucket:
         path = self.root / folder / "monthly-cur-Manifest.json"
         path.write_text(json.dumps(document | manifest))
         return made
+
+    def deliver_file(self, month, ending, body):
+        """Write a delivery of one CSV file whose bytes are given."""
+        return self.deliver(month, keys=lambda _made: [self._put(month, ending, body)])
+
+    def _put(self, month, ending, body):
+        (manifests,) = self.root.glob(f"cur-reports/monthly-cur/2024{month:02}01-*")
+        path = manifests / f"monthly-cur-1{ending}"
+        path.write_bytes(body)
+        return path.relative_to(self.root).as_posix()
 
     def deliver_parquet(self, month, select):
         """Write a Parquet delivery of 2024 from a SELECT."""
@@ -137,6 +150,75 @@ def test_a_month_that_the_database_cannot_add_up_fails_alone(finops, bucket, str
 
     assert (answer.code, _failed(answer)) == (3, {"2024-02": "unloadable"})
     assert _costs(finops) == {"2024-01": "1"}
+
+
+def _zip(*names, body=f"{COST}\n1\n"):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in names:
+            archive.writestr(name, body)
+    return packed.getvalue()
+
+
+def _link():
+    entry = zipfile.ZipInfo("link.csv")
+    entry.external_attr = 0o120777 << 16
+    return entry
+
+
+BOMBS = {
+    "gzip": (".csv.gz", lambda: gzip.compress(bytes(64 << 20)) * 5, "too-large"),
+    "zip": (".csv.zip", lambda: _zip("a", body=bytes(257 << 20)), "too-large"),
+    "entries": (".csv.zip", lambda: _zip(*map(str, range(10_000))), "damaged-file"),
+    "columns": (".csv", lambda: ",".join(map(str, range(5_001))).encode(), "too-large"),
+    "header": (".csv", lambda: b"x" * (20 << 20), "bad-file"),
+    "quoted header": (".csv", lambda: b'"' + b"x\n" * (3 << 20), "bad-file"),
+    "field": (".csv", f"{COST},a\n1,{'x' * (17 << 20)}\n".encode, "bad-file"),
+    "line": (
+        ".csv.gz",
+        lambda: gzip.compress(f"{COST}\n1".encode() + bytes(200 << 20)),
+        "bad-file",
+    ),
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_what_would_fill_disk_or_memory_is_refused_and_the_month_kept(finops, bucket, bomb):
+    ending, body, code = BOMBS[bomb]
+    bucket.deliver(1, f"{COST}\n5\n")
+    bucket.deliver(2, f"{COST}\n7\n")
+    assert finops.aws("import-cur").code == 0
+    bucket.deliver_file(1, ending, body())
+
+    answer = finops.aws("import-cur")
+
+    assert (answer.code, _failed(answer)) == (3, {"2024-01": code})
+    assert f"monthly-cur-1{ending}" in answer.results[1]["error"]["where"]
+    assert _costs(finops) == {"2024-01": "5", "2024-02": "7"}
+    assert sum(path.stat().st_size for path in finops.data.rglob("tmp/**/*")) == 0
+
+
+def test_a_manifest_of_too_many_columns_is_refused(finops, bucket):
+    columns = [(f"lineItem/c{position}", "String") for position in range(5_001)]
+    bucket.deliver(1, f"{COST}\n1\n", columns=columns)
+
+    assert _failed(finops.aws("import-cur")) == {"2024-01": "too-large"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../../../../escape.csv", "/escape.csv", "C:\\escape.csv", "a/b/c.csv", _link()],
+)
+def test_the_name_in_a_zip_is_no_path(tmp_path, finops, bucket, name):
+    bucket.deliver_file(1, ".csv.zip", _zip(name))
+    before = set(tmp_path.rglob("*"))
+
+    assert finops.aws("import-cur").code == 0
+
+    assert _costs(finops) == {"2024-01": "1"}
+    assert not [path for path in tmp_path.rglob("*") if path.is_symlink()]
+    assert all(path.is_relative_to(finops.data) for path in set(tmp_path.rglob("*")) - before)
+    assert not Path("/escape.csv").exists()
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1e300", "1e14"])

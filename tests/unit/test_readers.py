@@ -615,6 +615,17 @@ def test_a_column_that_is_there_twice_is_refused(db, files) -> None:
     assert "column 3 is called 'a' again" in error.what
 
 
+def test_no_more_columns_are_read_than_a_table_can_bear(db, files) -> None:
+    names = [f"c{position}" for position in range(5_001)]
+    assert len(read_columns(db, files.csv(",".join(names[:5_000]) + "\n"))) == 5_000
+
+    cells = ", ".join(f"1 AS {name}" for name in names)
+    for source in (files.csv(",".join(names)), files.parquet(f"SELECT {cells}")):
+        with pytest.raises(BadDataError, match="5,001 columns") as refused:
+            read_columns(db, source)
+        assert refused.value.code == "too-large"
+
+
 @pytest.mark.parametrize("compression", ["none", "gzip"])
 @pytest.mark.parametrize("text", ["", "\n", "\n\nid,cost\n1,2\n", "\N{BYTE ORDER MARK}"])
 def test_a_file_without_a_header_is_refused(db, files, text, compression) -> None:

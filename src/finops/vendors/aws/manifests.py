@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
+from finops.columns import MAX_COLUMNS
 from finops.config import Export
 from finops.delivery import DataFile, Delivery, FailedDelivery, ManifestColumn, StoredObject
 from finops.errors import AccessError, BadDataError, ConfigError, FinopsError, TemporaryError
@@ -344,6 +345,12 @@ def _columns(manifest: Mapping[str, Any], layout: str) -> tuple[ManifestColumn, 
     entries = manifest.get("columns", [])
     if not isinstance(entries, list):
         raise _bad("columns is not a list")
+    if len(entries) > MAX_COLUMNS:
+        raise BadDataError(
+            f"the manifest has {len(entries):,} columns, at most {MAX_COLUMNS:,} are read",
+            code="too-large",
+            do="check who may write to this bucket",
+        )
     return tuple(_column(entry, layout) for entry in entries)
 
 

@@ -351,6 +351,9 @@ def _add_sql(commands: argparse._SubParsersAction[_Parser]) -> str:
         help="default: a table, or what FILE's ending says",
     )
     parser.add_argument("--output", "-o", metavar="FILE", help="write to a file instead of stdout")
+    parser.add_argument(
+        "--raw", action="store_true", help="CSV without ' before what a spreadsheet would run"
+    )
     return text
 
 

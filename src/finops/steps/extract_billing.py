@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -84,6 +85,7 @@ def _download(run: Run, storage: Storage, attempt: Attempt) -> PeriodResult:
     crash_point("delivery-noted")
     run.state.move(attempt, DeliveryState.STAGED)
     crash_point("staged")
+    run.log("staged", delivery, files=len(delivery.files), bytes=delivery.bytes)
     return PeriodResult.of(delivery, Outcome.STAGED)
 
 
@@ -112,7 +114,11 @@ def _download_files(
     )
 
     def fetch(wanted: tuple[DataFile, Path]) -> StagedFile:
-        return _download_file(storage, delivery, *wanted, advance)
+        began = time.monotonic()
+        staged = _download_file(storage, delivery, *wanted, advance)
+        seconds = round(time.monotonic() - began, 3)
+        run.log("downloaded", delivery, file=staged.key, bytes=staged.size, seconds=seconds)
+        return staged
 
     with ThreadPoolExecutor(_PARALLEL) as workers:
         for staged in workers.map(fetch, missing):

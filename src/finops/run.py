@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from finops.config import Config, Export
+from finops.config import Config, Export, mask_secrets
 from finops.datadir import DataDir
 from finops.delivery import Delivery, FailedDelivery
 from finops.errors import (
@@ -157,7 +157,7 @@ def start_run(  # noqa: PLR0913 - what a command line may say of any run
             code = error.exit_code if isinstance(error, FinopsError) else 1
             if isinstance(error, KeyboardInterrupt):
                 code = INTERRUPTED
-            state.finish_run(run_id, code, f"{error}" or type(error).__name__)
+            state.finish_run(run_id, code, mask_secrets(f"{error}") or type(error).__name__)
             raise
         finally:
             state.close()

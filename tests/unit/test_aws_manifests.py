@@ -8,7 +8,7 @@ import pytest
 
 from finops.config import Export
 from finops.delivery import DataFile, Delivery, FailedDelivery, StoredObject
-from finops.errors import BadDataError, ConfigError
+from finops.errors import AccessError, BadDataError, ConfigError
 from finops.period import BillingPeriod
 from finops.storage.folder import FolderStorage
 from finops.vendors.aws.manifests import is_in_progress, list_deliveries
@@ -727,3 +727,22 @@ def test_only_a_fresh_overwriting_is_waited_for(folder, later, age, waits) -> No
 def test_a_delivery_of_no_files_is_not_waited_for() -> None:
     moment = datetime(2024, 1, 5, tzinfo=UTC)
     assert not is_in_progress(StoredObject("m", 1, "e", moment), [], moment)
+
+
+def test_a_missing_file_that_may_not_be_asked_for_fails_its_month_alone(bucket, monkeypatch):
+    put_v1(bucket, "2024-02")
+    put_v1(bucket, "2024-01")
+    bucket.objects = {
+        key: kept for key, kept in bucket.objects.items() if "0101-" not in key or "Mani" in key
+    }
+
+    def forbidden(_key):
+        raise AccessError("the storage refuses: Forbidden")
+
+    monkeypatch.setattr(bucket, "head_object", forbidden)
+
+    kept, failed = list_deliveries(bucket, export(prefix="p", export_name="rep"))
+
+    assert isinstance(kept, Delivery)
+    assert (str(failed.period), failed.error.code) == ("2024-01", "missing-object")
+    assert failed.error.where.endswith("rep-00001.csv.gz")

@@ -216,7 +216,7 @@ def parse_manifest(
     keys = [key for _, key in places]
     for key in keys:
         _check_key(key, found)
-    objects = [bucket.objects.get(key) or bucket.storage.head_object(key) for key in keys]
+    objects = [bucket.objects.get(key) or _unlisted(key, bucket.storage) for key in keys]
     if bucket.storage.live and is_in_progress(found.stored, objects, datetime.now(UTC)):
         raise TemporaryError(
             "AWS is writing this delivery: its files are newer than its manifest",
@@ -334,6 +334,22 @@ def _check_key(key: str, found: FoundManifest) -> None:
             code="foreign-key",
             do="check who may write to this bucket; nothing was read from that key",
         )
+
+
+def _unlisted(key: str, storage: Storage) -> StoredObject:
+    """Ask for a file that the listing does not have.
+
+    S3 answers 403, not 404, to those who may list a part of the bucket only.
+    """
+    try:
+        return storage.head_object(key)
+    except AccessError as error:
+        raise BadDataError(
+            "a listed file is missing, or may not be read",
+            code="missing-object",
+            where=f"{storage.url}/{key}",
+            do="wait for the next delivery, or see what removed it; s3:GetObject is needed",
+        ) from error
 
 
 def _delivery_id(manifest: Mapping[str, Any], stored: StoredObject) -> str:

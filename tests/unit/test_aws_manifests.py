@@ -499,6 +499,13 @@ def test_export_format_chooses_between_two_formats(bucket, form, period) -> None
         "https://example.com/p/rep/data.csv.gz",
         "file:///p/rep/data.csv.gz",
         "P/REP/data.csv.gz",
+        "C:\\p\\rep\\data.csv.gz",
+        "C:/p/rep/data.csv.gz",
+        "\\\\host\\p\\rep\\data.csv.gz",
+        "p\\rep\\data.csv.gz",
+        "p/rep/\0/../../data.csv.gz",
+        "~/p/rep/data.csv.gz",
+        "p/rep/..//../data.csv.gz",
     ],
 )
 @pytest.mark.parametrize("put", [put_v1, put_v2])

@@ -615,6 +615,19 @@ def test_a_column_that_is_there_twice_is_refused(db, files) -> None:
     assert "column 3 is called 'a' again" in error.what
 
 
+@pytest.mark.parametrize("folder", ["d*", "d[1]", "d?", "**", "[!x]1"])
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_path_that_looks_like_a_pattern_is_that_file_alone(db, tmp_path, folder, kind) -> None:
+    for name, cost in (("d1", 5), (folder, 7)):
+        (tmp_path / name).mkdir()
+        into = Files(tmp_path / name, db)
+        source = (
+            into.csv(f"c\n{cost}\n") if kind == "csv" else into.parquet(f"SELECT '{cost}' AS c")
+        )
+
+    assert cells(db, source) == [("7",)]
+
+
 def test_no_more_columns_are_read_than_a_table_can_bear(db, files) -> None:
     names = [f"c{position}" for position in range(5_001)]
     assert len(read_columns(db, files.csv(",".join(names[:5_000]) + "\n"))) == 5_000

@@ -153,7 +153,7 @@ class Output:
             if lines:
                 print(visible(name) + ": " + "\n    ".join(lines), file=sys.stderr)
         for line in trace.splitlines():
-            print(visible(mask_secrets(line)), file=sys.stderr)
+            print(f"    {visible(mask_secrets(line))}", file=sys.stderr)
 
     def fail(self, error: FinopsError) -> int:
         """Report the error that ends a command and return its exit code."""

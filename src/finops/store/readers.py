@@ -60,6 +60,11 @@ class DataFileSource:
     file_format: str
     compression: str
 
+    @property
+    def literal(self) -> str:
+        """The path as DuckDB takes it for itself, and not for a pattern of others."""
+        return re.sub(r"([*?[])", r"[\1]", str(self.path))
+
 
 @contextmanager
 def readable(
@@ -89,7 +94,7 @@ def read_columns(db: Connection, source: DataFileSource) -> tuple[FileColumn, ..
         if source.file_format == "csv":
             columns = tuple(FileColumn(name) for name in _read_header(source))
         else:
-            described = query(db, f"DESCRIBE SELECT * FROM {_PARQUET}", [[str(source.path)]])
+            described = query(db, f"DESCRIBE SELECT * FROM {_PARQUET}", [[source.literal]])
             columns = tuple(FileColumn(row[0], row[1]) for row in described)
             _check_parquet_names(db, source, [column.name for column in columns])
     except (duckdb.Error, OSError, EOFError, ValueError, csv.Error) as error:
@@ -145,7 +150,7 @@ def explain_failure(
 def _reader(
     sources: Sequence[DataFileSource], columns: Sequence[SourceColumn]
 ) -> tuple[str, list[object]]:
-    paths = [str(source.path) for source in sources]
+    paths = [source.literal for source in sources]
     if sources[0].file_format == "parquet":
         return _PARQUET, [paths]
     types = dict.fromkeys(_references(sources[0], columns), "VARCHAR")
@@ -269,7 +274,7 @@ def _check_names(names: Sequence[str], source: DataFileSource) -> None:
 
 def _check_parquet_names(db: Connection, source: DataFileSource, shown: list[str]) -> None:
     """Compare with the footer: DuckDB renames columns that have the same name or none."""
-    rows = query(db, "SELECT name, num_children FROM parquet_schema(?)", [str(source.path)])
+    rows = query(db, "SELECT name, num_children FROM parquet_schema(?)", [source.literal])
     names: list[str] = []
     nested = 0
     for name, children in rows[1:]:
@@ -316,7 +321,7 @@ def _row_of_cell(db: Connection, source: DataFileSource, reference: str, cell: s
         db,
         "SELECT min(file_row_number) FROM read_parquet(?, file_row_number = true)"
         f" WHERE concat(CAST({reference} AS VARCHAR), '') = ?",
-        [[str(source.path)], cell],
+        [[source.literal], cell],
     )
     return int(number) + 1
 

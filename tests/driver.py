@@ -79,8 +79,8 @@ def over_folder(data: Path, bucket: Path, *flags: str) -> Finops:
 
 
 def upload(folder: Path, bucket) -> None:
-    """Put a folder's files into an S3 bucket; keys are the relative paths."""
-    for path in sorted(folder.rglob("*")):
+    """Put a folder's files into an S3 bucket, manifests last; keys are the relative paths."""
+    for path in sorted(folder.rglob("*"), key=lambda path: ("Manifest" in path.name, path)):
         if path.is_file():
             key = path.relative_to(folder).as_posix()
             bucket.client.put_object(Bucket=bucket.name, Key=key, Body=path.read_bytes())

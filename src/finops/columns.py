@@ -14,6 +14,7 @@ from enum import StrEnum
 
 PERIOD_COLUMN = "billing_period"
 LOAD_COLUMN = "_finops_load_id"
+MAX_COLUMNS = 5_000
 
 _UNCLEAN = re.compile(r"[^A-Za-z0-9]")
 

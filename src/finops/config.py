@@ -7,6 +7,7 @@ line, the environment and the docs check are made from the same lists.
 from __future__ import annotations
 
 import difflib
+import os
 import pkgutil
 import re
 import tomllib
@@ -20,6 +21,28 @@ from finops.datadir import DataDir
 from finops.errors import ConfigError
 from finops.period import BillingPeriod
 
+_MASK = "********"
+_SHORTEST_SECRET = 8
+_SECRET_VARIABLE = re.compile("(SECRET|TOKEN|PASSWORD|ACCESS_KEY|CONNECTION_STRING)(?!.*_FILE$)")
+_SECRETS = tuple(
+    re.compile(rf"(?P<before>{before})(?:{secret})(?P<after>{after})")
+    for before, secret, after in (
+        # Users and passwords of URLs; the second has a / in the password, the third no scheme.
+        (r"\w[\w+.-]*://", r"[^/\s\"']*", "@"),
+        (r"\w[\w+.-]*://", r"[^/\s\"':@]+:(?!\d+/)[^\s\"'@]+", "@"),
+        (r"(?<![^\s\"'(=])", r"[^\s/:@\"']+:[^\s/@\"']+", "@"),
+        # Signed URLs and headers, keys in connection strings, ids of access keys.
+        (
+            r"(?i:\b(?:X-Amz-Security-Token|(?:X-Amz-)?(?:Credential|Signature)|sig"
+            r"|AWSAccessKeyId|AccountKey|SharedAccess(?:Key|Signature))=)",
+            r"[^&\s\"';,]+",
+            "",
+        ),
+        (r"\b", "(?:AKIA|ASIA)[A-Z0-9]{12,}", ""),
+        # What http.client says of a token that holds a line break.
+        ("Invalid header value ", ".+", ""),
+    )
+)
 DEFAULT_FILE = Path("config.toml")
 VENDORS = tuple(
     sorted(found.name for found in pkgutil.iter_modules([str(Path(__file__).parent / "vendors")]))
@@ -268,8 +291,13 @@ def environment_names(section: str, key: Key) -> list[str]:
 
 
 def mask_secrets(text: str) -> str:
-    """Hide user and password of every URL in a text."""
-    return re.sub(r"(\w[\w+.-]*://)[^/\s\"']*@", r"\1********@", text)
+    """Hide passwords, keys and signatures in a text, and what the environment calls secret."""
+    for name, value in os.environ.items():
+        if _SECRET_VARIABLE.search(name) and len(value.strip()) >= _SHORTEST_SECRET:
+            text = text.replace(value.strip(), _MASK)
+    for pattern in _SECRETS:
+        text = pattern.sub(lambda found: f"{found['before']}{_MASK}{found['after']}", text)
+    return text
 
 
 def _read_sources(

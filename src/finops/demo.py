@@ -68,7 +68,9 @@ class Demo:
     services: list[ServiceCost]
 
 
-def run_demo(folder: Path, *, rows: int, seed: int, track: Track = untracked) -> Demo:
+def run_demo(
+    folder: Path, *, rows: int, seed: int, track: Track = untracked, run_id: str = ""
+) -> Demo:
     """Write both payers' buckets into ``folder``, import them and ask what was loaded.
 
     ``rows`` is the number of line items per period and payer. An earlier demo is replaced.
@@ -81,7 +83,7 @@ def run_demo(folder: Path, *, rows: int, seed: int, track: Track = untracked) ->
     config_file = folder / "config.toml"
     config_file.write_text(_CONFIG, "utf-8")
     config = load_config(config_file, {}, {})
-    with start_run(config, "demo", track) as run:
+    with start_run(config, "demo", track, run_id=run_id) as run:
         results = import_billing(run, config.exports)
         end_run(run, results)
     return Demo(config.data.database, results, _top_services(config.data))

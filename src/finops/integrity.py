@@ -12,7 +12,7 @@ import lzma
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +20,11 @@ from finops.errors import BadDataError
 
 _BLOCK = 1 << 20
 _PARQUET_MAGIC = b"PAR1"
+# Bills shrink to a tenth or a thirtieth; what shrinks to less was made to fill a disk.
+_INFLATED = 256 << 20
+_RATIO = 200
+# Of the other methods' codecs a few bytes may take gigabytes of memory.
+_ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 # What a damaged zip makes zipfile and its codecs raise.
 _ZIP_ERRORS = (
     zipfile.BadZipFile,
@@ -65,27 +70,46 @@ def read_zip_entry(path: Path, key: str) -> Iterator[bytes]:
     """Yield the content of the one file in a zip, block by block; its name is ignored.
 
     Raises:
-        BadDataError: it is no zip, is damaged, or holds more or less than one file.
+        BadDataError: it is no zip, is damaged, grows too large, or holds not one file.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            entries = archive.infolist()
-            if len(entries) == 1:
-                with archive.open(entries[0]) as entry:
-                    yield from iter(partial(entry.read, _BLOCK), b"")
+        with zipfile.ZipFile(path) as archive, archive.open(_only_entry(archive, key)) as entry:
+            yield from _capped(iter(partial(entry.read, _BLOCK), b""), path, key)
     except (*_ZIP_ERRORS, OSError) as error:
         raise _damaged(key, f"the zip is damaged: {error}") from error
+
+
+def _only_entry(archive: zipfile.ZipFile, key: str) -> zipfile.ZipInfo:
+    entries = archive.infolist()
     if len(entries) != 1:
-        raise _damaged(key, f"the zip holds {len(entries)} entries, one is expected")
+        raise _damaged(key, f"the zip holds {len(entries):,} entries, one is expected")
+    if entries[0].compress_type not in _ZIP_METHODS:
+        raise _damaged(key, f"the zip uses the method {entries[0].compress_type}, not deflate")
+    return entries[0]
+
+
+def _capped(blocks: Iterable[bytes], path: Path, key: str) -> Iterator[bytes]:
+    """Pass inflated blocks on, until they are too many for the file they come from."""
+    limit = max(_INFLATED, _RATIO * path.stat().st_size)
+    inflated = 0
+    for block in blocks:
+        inflated += len(block)
+        if inflated > limit:
+            raise BadDataError(
+                f"the file inflates to more than {_RATIO} times its size, as no bill does",
+                code="too-large",
+                where=key,
+                do="check who may write to this bucket",
+            )
+        yield block
 
 
 def _check_gzip(path: Path, key: str) -> None:
     """Inflate every member: CRC and length are compared on the way."""
     try:
         with gzip.open(path) as file:
-            inflated = len(file.read(_BLOCK))
-            while file.read(_BLOCK):
-                pass
+            blocks = iter(partial(file.read, _BLOCK), b"")
+            inflated = sum(map(len, _capped(blocks, path, key)))
     except (EOFError, OSError, zlib.error) as error:
         raise _damaged(key, f"the gzip is damaged: {error}") from error
     if not inflated:

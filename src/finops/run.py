@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -11,7 +12,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from finops.config import Config, Export
+from finops.config import Config, Export, mask_secrets
 from finops.datadir import DataDir
 from finops.delivery import Delivery, FailedDelivery
 from finops.errors import (
@@ -30,6 +31,7 @@ from finops.period import BillingPeriod
 from finops.state import State
 
 INTERRUPTED = 130
+_LOG = logging.getLogger("finops")
 # What may pass by itself is the least; what a person has to change is the gravest.
 _GRAVITY: tuple[type[FinopsError], ...] = (
     TemporaryError,
@@ -115,13 +117,26 @@ class Run:
         """Note something about a period that is no error."""
         self.notices.append(f"{export.vendor}/{export.name} {period}: {text}")
 
+    def log(
+        self, event: str, of: Delivery | PeriodResult, level: int = logging.INFO, **fields: object
+    ) -> None:
+        """Tell the log what became of a delivery or period; the command line shows it."""
+        what = {"export": of.export, "period": str(of.period), "delivery": of.delivery_id}
+        _LOG.log(level, event, extra={"fields": what | fields})
+
+
+def new_run_id() -> str:
+    """Return an id that sorts by time and that no other run has."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+
 
 @contextmanager
-def start_run(
+def start_run(  # noqa: PLR0913 - what a command line may say of any run
     config: Config,
     command: str,
     track: Track = untracked,
     *,
+    run_id: str = "",
     lock_timeout: float = 0,
     allow_shrink: bool = False,
 ) -> Iterator[Run]:
@@ -130,7 +145,7 @@ def start_run(
     ``lock_timeout`` is how many seconds to wait for another run; ``allow_shrink`` lets a
     billing period lose most of its rows.
     """
-    run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    run_id = run_id or new_run_id()
     data = config.data
     with data.locked(f"run {run_id}, {command}", lock_timeout):
         state = State(data.state)
@@ -142,7 +157,7 @@ def start_run(
             code = error.exit_code if isinstance(error, FinopsError) else 1
             if isinstance(error, KeyboardInterrupt):
                 code = INTERRUPTED
-            state.finish_run(run_id, code, f"{error}" or type(error).__name__)
+            state.finish_run(run_id, code, mask_secrets(f"{error}") or type(error).__name__)
             raise
         finally:
             state.close()
@@ -169,6 +184,9 @@ def _gravity(error: FinopsError) -> int:
 def end_run(run: Run, results: Sequence[PeriodResult]) -> FinopsError | None:
     """Note how a run ended and return the one error it ends with, if any."""
     error = failure_of(results)
+    for result in results:
+        if result.error:
+            run.log("failed", result, logging.WARNING, code=result.error.code)
     counts = Counter(result.outcome for result in results)
     outcome = ", ".join(f"{count} {name}" for name, count in counts.items()) or "nothing to do"
     run.state.finish_run(run.run_id, error.exit_code if error else 0, outcome)

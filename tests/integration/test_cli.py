@@ -555,3 +555,76 @@ def test_what_others_raise_is_explained_without_a_traceback(
     assert "  do: " in answer.err
     assert "Traceback" not in answer.err
     assert "Traceback" in debugged.err
+
+
+WIDE_AT = "\N{FULLWIDTH COMMERCIAL AT}"
+FORMULAS = [
+    "=1+1",
+    "+cmd|'x'!A1",
+    "-2+3",
+    "@SUM(A1)",
+    "\tx",
+    "\r=x",
+    "  =x",
+    "\u00a0=x",
+    "\ufeff=x",
+    " \t x",
+]
+FORMULAS += [
+    "\N{FULLWIDTH EQUALS SIGN}1+1",
+    "\N{FULLWIDTH PLUS SIGN}1",
+    "\N{FULLWIDTH HYPHEN-MINUS}1",
+    "\N{FULLWIDTH COMMERCIAL AT}x",
+    "-",
+    "--1",
+    "-1,000",
+    "+1 2",
+    "=",
+    "-\u0663",
+]
+HARMLESS = [
+    "-12.5",
+    "+3",
+    "-.5",
+    "-1E-7",
+    "1-2",
+    "a=b",
+    " x",
+    "",
+    "'=x",
+    "x\t=1",
+    "user@host",
+    "\N{EN DASH}1",
+]
+
+
+@pytest.mark.parametrize("to_file", [False, True])
+def test_no_cell_of_csv_is_a_formula_unless_asked_for(finops, tmp_path, to_file):
+    def sql(*flags):
+        into = ("-o", str(tmp_path / "x.csv")) if to_file else ("--format", "csv")
+        answer = finops("sql", statement, *into, *flags)
+        assert answer.code == 0, answer.err
+        text = (tmp_path / "x.csv").read_bytes().decode() if to_file else answer.out
+        return list(csv.reader(io.StringIO(text, newline="")))
+
+    quoted = [f"'{text.replace(chr(39), 2 * chr(39))}'" for text in [*FORMULAS, *HARMLESS]]
+    cells = ", ".join(f"{text} AS c{number}" for number, text in enumerate(quoted))
+    statement = f'SELECT {cells}, -12.5 AS "=n", -1.5::DOUBLE AS "-1", 1 AS "{WIDE_AT}"'
+
+    titles, cells = sql()
+    raw_titles, raw_cells = sql("--raw")
+
+    assert cells == [*(f"'{text}" for text in FORMULAS), *HARMLESS, "-12.5", "-1.5", "1"]
+    assert raw_cells == [*FORMULAS, *HARMLESS, "-12.5", "-1.5", "1"]
+    assert (titles[-3:], raw_titles[-3:]) == (["'=n", "-1", f"'{WIDE_AT}"], ["=n", "-1", WIDE_AT])
+
+
+def test_formulas_are_left_alone_where_no_spreadsheet_guesses(finops, tmp_path):
+    statement = "SELECT '=1' AS \"=t\", -1 AS n"
+    file = tmp_path / "x.parquet"
+
+    assert json.loads(finops("sql", statement, "--format", "json").out) == [{"=t": "=1", "n": -1}]
+    assert finops("sql", statement, "-o", str(file)).code == 0
+    with duckdb.connect() as db:
+        assert db.execute(f"SELECT \"=t\", n FROM '{file}'").fetchall() == [("=1", -1)]
+    assert finops("sql", statement, "--format", "json", "--raw").code == 2

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import time
 
 import pytest
 
@@ -9,6 +10,7 @@ from finops.config import Export
 from finops.delivery import StoredObject
 from finops.errors import AccessError, BadDataError, ConfigError, TemporaryError, UnavailableError
 from finops.storage import open_storage
+from finops.storage.s3 import S3Storage
 from finops.vendors.aws.sample import SampleLayout, write_sample
 from tests.driver import PERIODS, Finops, expected, upload
 
@@ -28,6 +30,21 @@ def finops(tmp_path, bucket, s3_endpoint):
     return Finops(tmp_path / "data", "--bucket", bucket.name, "--endpoint", s3_endpoint, *place)
 
 
+def get(bucket, key):
+    return bucket.client.get_object(Bucket=bucket.name, Key=key)["Body"].read()
+
+
+def put(bucket, key, body):
+    bucket.client.put_object(Bucket=bucket.name, Key=key, Body=body)
+
+
+def put_manifests(bucket):
+    """Write the manifests once more, as AWS does when all files are there."""
+    for listed in bucket.client.list_objects_v2(Bucket=bucket.name)["Contents"]:
+        if listed["Key"].endswith("Manifest.json"):
+            put(bucket, listed["Key"], get(bucket, listed["Key"]))
+
+
 def test_listing_goes_on_after_a_thousand_keys(bucket, storage):
     for number in range(1005):
         bucket.client.put_object(Bucket=bucket.name, Key=f"a/{number:04}", Body=b"x")
@@ -35,6 +52,86 @@ def test_listing_goes_on_after_a_thousand_keys(bucket, storage):
     keys = [stored.key for stored in storage.list_objects("a/")]
 
     assert keys == [f"a/{number:04}" for number in range(1005)]
+
+
+@pytest.fixture
+def damage(monkeypatch):
+    """Flip the last bit of what comes from the storage, ``times`` times; tell how often it came."""
+    append, came = S3Storage._append, []
+
+    def damage(times):
+        def damaged(storage, stored, to, advance):
+            answer = append(storage, stored, to, advance)
+            came.append(stored.key)
+            if len(came) <= times:
+                body = to.read_bytes()
+                to.write_bytes(body[:-2] + bytes([body[-2] ^ 1]) + body[-1:])
+            return answer
+
+        monkeypatch.setattr(S3Storage, "_append", damaged)
+        return came
+
+    return damage
+
+
+@pytest.mark.parametrize("compression", ["none", "gzip"])
+def test_damage_on_the_way_is_found_and_mended_in_the_same_run(
+    tmp_path, seed, bucket, finops, damage, compression
+):
+    layout = SampleLayout(compression=compression, files=1)
+    deliveries = write_sample(
+        tmp_path / "tree", periods=PERIODS[:1], rows=200, seed=seed, layout=layout
+    )
+    upload(tmp_path / "tree", bucket)
+    came = damage(times=1)
+
+    assert finops.aws("import-cur").code == 0
+
+    assert len(came) == 2
+    assert finops.loaded() == expected(deliveries)
+
+
+def test_damage_that_comes_again_is_an_error_and_leaves_nothing(
+    tmp_path, seed, bucket, finops, damage
+):
+    layout = SampleLayout(compression="none", files=1)
+    write_sample(tmp_path / "tree", periods=PERIODS[:1], rows=200, seed=seed, layout=layout)
+    upload(tmp_path / "tree", bucket)
+    came = damage(times=9)
+
+    answer = finops.aws("import-cur")
+
+    (result,) = answer.results
+    assert (answer.code, result["error"]["code"], len(came)) == (65, "damaged-file", 2)
+    assert "MD5" in result["error"]["what"]
+    assert result["error"]["where"].endswith(came[0])
+    assert not list(finops.data.rglob("*.csv*"))
+
+
+@pytest.mark.parametrize("how", ["aws:kms", "aws:kms:dsse", "parts"])
+def test_an_etag_that_is_no_md5_is_not_taken_for_one(bucket, storage, tmp_path, damage, how):
+    place = {"Bucket": bucket.name, "Key": "k"}
+    if how == "parts":
+        upload_id = bucket.client.create_multipart_upload(**place)["UploadId"]
+        part = {"UploadId": upload_id, "PartNumber": 1}
+        tag = bucket.client.upload_part(**place, **part, Body=b"bytes")["ETag"]
+        parts = {"Parts": [{"PartNumber": 1, "ETag": tag}]}
+        bucket.client.complete_multipart_upload(**place, UploadId=upload_id, MultipartUpload=parts)
+    else:
+        bucket.client.put_object(**place, Body=b"bytes", ServerSideEncryption=how)
+    damage(times=1)
+
+    storage.download(storage.head_object("k"), tmp_path / "file", lambda _amount: None)
+
+    assert (tmp_path / "file").read_bytes() == b"bytds"
+
+
+def test_what_lay_there_whole_is_compared_too(bucket, storage, tmp_path):
+    put(bucket, "k", b"bytes")
+    (tmp_path / "file").write_bytes(b"bytez")
+
+    with pytest.raises(BadDataError, match="MD5"):
+        storage.download(storage.head_object("k"), tmp_path / "file", lambda _amount: None)
 
 
 ODD_KEYS = ["/led/x.csv", "a//b.csv", "a/./b.csv", "with space/ü/x.csv", "q?&+%41=.csv", "a:b.csv"]
@@ -189,6 +286,46 @@ def test_a_delivery_overwritten_while_it_is_read_is_begun_again(
     assert reasons == {"", "source-changed"}
 
 
+@pytest.mark.parametrize(
+    ("version", "form", "versioning", "waits"),
+    [
+        ("v1", "csv", "overwrite", True),
+        ("v1", "parquet", "overwrite", True),
+        ("v2", "csv", "overwrite", True),
+        ("v1", "csv", "create_new", False),
+        ("v2", "parquet", "create_new", False),
+    ],
+)
+def test_a_month_that_is_being_overwritten_is_left_for_later(
+    tmp_path, seed, bucket, finops, version, form, versioning, waits
+):
+    layout = SampleLayout(
+        cur_version=version, export_format=form, versioning=versioning, compression="none"
+    )
+    tree = {"periods": PERIODS[:2], "seed": seed, "layout": layout}
+    cost = {"v1": "lineitem_unblendedcost", "v2": "line_item_unblended_cost"}[version]
+    old = write_sample(tmp_path / "old", rows=200, **tree)
+    new = write_sample(tmp_path / "new", rows=230, refresh=2, **tree)
+    upload(tmp_path / "old", bucket)
+    assert finops.aws("import-cur").code == 0
+    upload(tmp_path / "new", bucket)
+    time.sleep(1.1)  # times are whole seconds
+    put(bucket, new[0].data_keys[0], get(bucket, new[0].data_keys[0]))
+
+    answer = finops.aws("import-cur")
+
+    if waits:
+        (failed,) = (each for each in answer.results if each["error"])
+        assert (answer.code, failed["period"]) == (3, "2024-01")
+        assert (failed["error"]["code"], failed["error"]["exit_code"]) == ("in-progress", 75)
+        assert f"({old[0].rows} rows)" in failed["error"]["kept"]
+        assert finops.loaded(cost=cost) == expected([old[0], new[1]])
+        put_manifests(bucket)
+        answer = finops.aws("import-cur")
+    assert answer.code == 0
+    assert finops.loaded(cost=cost) == expected(new) != expected(old)
+
+
 def test_a_source_that_keeps_changing_is_left_for_later(tmp_path, seed, bucket, finops):
     layout = SampleLayout(versioning="overwrite", files=1)
     tree = tmp_path / "tree"
@@ -211,16 +348,14 @@ class _ChangingStorage:
         self.bucket, self.key, self.downloads = bucket, key, 0
 
     def after_every_download(self):
-        from finops.storage.s3 import S3Storage
-
         download = S3Storage.download
 
         def and_change(storage, stored: StoredObject, to, advance):
             download(storage, stored, to, advance)
             self.downloads += 1
-            body = self.bucket.client.get_object(Bucket=self.bucket.name, Key=self.key)["Body"]
-            text = gzip.compress(gzip.decompress(body.read()), mtime=self.downloads)
-            self.bucket.client.put_object(Bucket=self.bucket.name, Key=self.key, Body=text)
+            text = gzip.decompress(get(self.bucket, self.key))
+            put(self.bucket, self.key, gzip.compress(text, mtime=self.downloads))
+            put_manifests(self.bucket)
 
         patch = pytest.MonkeyPatch()
         patch.setattr(S3Storage, "download", and_change)

@@ -1,12 +1,30 @@
 """Deliveries that are wrong on purpose are refused or read right, and harm no other month."""
 
+import csv
 import gzip
+import io
 import json
 import os
+import re
+import zipfile
+from datetime import UTC, datetime
+from pathlib import Path
 
 import duckdb
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from finops.columns import clean_column_name
+from finops.config import Export
+from finops.datadir import DataDir
+from finops.delivery import DataFile, Delivery
+from finops.store.database import writing
+from finops.store.dataset import Dataset
+from finops.store.ledger import LoadedFile
+from finops.store.replace import Staged, replace_period
+from finops.store.sql import identifier, query
+from finops.vendors import find_vendor
 from finops.vendors.aws.sample import write_sample
 from tests.driver import PERIODS, Finops, expected, over_folder
 
@@ -40,12 +58,22 @@ class Bucket:
         path.write_text(json.dumps(document | manifest))
         return made
 
+    def deliver_file(self, month, ending, body):
+        """Write a delivery of one CSV file whose bytes are given."""
+        return self.deliver(month, keys=lambda _made: [self._put(month, ending, body)])
+
+    def _put(self, month, ending, body):
+        (manifests,) = self.root.glob(f"cur-reports/monthly-cur/2024{month:02}01-*")
+        path = manifests / f"monthly-cur-1{ending}"
+        path.write_bytes(body)
+        return path.relative_to(self.root).as_posix()
+
     def deliver_parquet(self, month, select):
         """Write a Parquet delivery of 2024 from a SELECT."""
         folder = f"cur-reports/monthly-cur/monthly-cur/year=2024/month={month}"
         (self.root / folder).mkdir(parents=True, exist_ok=True)
         file = self.root / folder / "monthly-cur-1.snappy.parquet"
-        duckdb.execute(f"COPY ({select}) TO '{file}' (FORMAT parquet)").fetchall()
+        duckdb.execute(f"COPY ({select}) TO ? (FORMAT parquet)", [str(file)]).fetchall()
         return self.deliver(month, keys=lambda _made: [f"{folder}/{file.name}"])
 
 
@@ -137,6 +165,75 @@ def test_a_month_that_the_database_cannot_add_up_fails_alone(finops, bucket, str
 
     assert (answer.code, _failed(answer)) == (3, {"2024-02": "unloadable"})
     assert _costs(finops) == {"2024-01": "1"}
+
+
+def _zip(*names, body=f"{COST}\n1\n"):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in names:
+            archive.writestr(name, body)
+    return packed.getvalue()
+
+
+def _link():
+    entry = zipfile.ZipInfo("link.csv")
+    entry.external_attr = 0o120777 << 16
+    return entry
+
+
+BOMBS = {
+    "gzip": (".csv.gz", lambda: gzip.compress(bytes(64 << 20)) * 5, "too-large"),
+    "zip": (".csv.zip", lambda: _zip("a", body=bytes(257 << 20)), "too-large"),
+    "entries": (".csv.zip", lambda: _zip(*map(str, range(10_000))), "damaged-file"),
+    "columns": (".csv", lambda: ",".join(map(str, range(5_001))).encode(), "too-large"),
+    "header": (".csv", lambda: b"x" * (20 << 20), "bad-file"),
+    "quoted header": (".csv", lambda: b'"' + b"x\n" * (3 << 20), "bad-file"),
+    "field": (".csv", f"{COST},a\n1,{'x' * (17 << 20)}\n".encode, "bad-file"),
+    "line": (
+        ".csv.gz",
+        lambda: gzip.compress(f"{COST}\n1".encode() + bytes(200 << 20)),
+        "bad-file",
+    ),
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_what_would_fill_disk_or_memory_is_refused_and_the_month_kept(finops, bucket, bomb):
+    ending, body, code = BOMBS[bomb]
+    bucket.deliver(1, f"{COST}\n5\n")
+    bucket.deliver(2, f"{COST}\n7\n")
+    assert finops.aws("import-cur").code == 0
+    bucket.deliver_file(1, ending, body())
+
+    answer = finops.aws("import-cur")
+
+    assert (answer.code, _failed(answer)) == (3, {"2024-01": code})
+    assert f"monthly-cur-1{ending}" in answer.results[1]["error"]["where"]
+    assert _costs(finops) == {"2024-01": "5", "2024-02": "7"}
+    assert sum(path.stat().st_size for path in finops.data.rglob("tmp/**/*")) == 0
+
+
+def test_a_manifest_of_too_many_columns_is_refused(finops, bucket):
+    columns = [(f"lineItem/c{position}", "String") for position in range(5_001)]
+    bucket.deliver(1, f"{COST}\n1\n", columns=columns)
+
+    assert _failed(finops.aws("import-cur")) == {"2024-01": "too-large"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../../../../escape.csv", "/escape.csv", "C:\\escape.csv", "a/b/c.csv", _link()],
+)
+def test_the_name_in_a_zip_is_no_path(tmp_path, finops, bucket, name):
+    bucket.deliver_file(1, ".csv.zip", _zip(name))
+    before = set(tmp_path.rglob("*"))
+
+    assert finops.aws("import-cur").code == 0
+
+    assert _costs(finops) == {"2024-01": "1"}
+    assert not [path for path in tmp_path.rglob("*") if path.is_symlink()]
+    assert all(path.is_relative_to(finops.data) for path in set(tmp_path.rglob("*")) - before)
+    assert not Path("/escape.csv").exists()
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1e300", "1e14"])
@@ -313,6 +410,175 @@ def test_nothing_typed_or_delivered_reaches_the_terminal_raw(tmp_path, finops, b
     for answer in answers:
         assert "\x1b" not in answer.out + answer.err
         assert "\nerror[x]" not in answer.err
+
+
+HOSTILE = "a\x1b[2J\x9b31m\u202etxt.exe\u2066\u2028\x07\r\nerror[x]: b"
+
+
+def test_every_command_shows_what_a_terminal_would_obey(tmp_path, monkeypatch):
+    bucket = Bucket(tmp_path / f"bucket {HOSTILE}")
+    bucket.deliver(1, f'{COST},"resourceTags/user:{HOSTILE}"\n1,"{HOSTILE}"\n'.replace("\r", ""))
+    finops = over_folder(tmp_path / f"data {HOSTILE}", bucket.root)
+    assert finops.aws("import-cur").code == 0
+    bucket.deliver(2, f'{COST}\n"{HOSTILE}"\n', assemblyId=HOSTILE)
+    (tmp_path / f"{HOSTILE}.toml").write_text(f"[aws]\n{json.dumps(HOSTILE)} = 1\n")
+    typed = [
+        ["aws", "import-cur", *finops.flags, "-v", "--debug"],
+        ["aws", "list-manifests", *finops.flags],
+        ["aws", "show-state"],
+        ["aws", "import-cur", "--bucket", HOSTILE, "--prefix", HOSTILE],
+        ["aws", "import-cur", *finops.flags, "--export-name", HOSTILE],
+        ["aws", "import-cur", *finops.flags, "--start-date", HOSTILE],
+        ["aws", "import-cur", "--export", HOSTILE],
+        ["aws", "export-parquet", "--out", f"{HOSTILE}/{HOSTILE}"],
+        ["config"],
+        ["-c", str(tmp_path / f"{HOSTILE}.toml"), "config"],
+        ["-c", HOSTILE, "config", "--debug"],
+        ["sql", "SELECT * FROM aws_billing.billing"],
+        ["sql", f"SELECT '{HOSTILE}' AS \"{HOSTILE}\", '{'x' * 300}' AS y"],
+        ["sql", f"SELECT {HOSTILE}"],
+        ["sql", "SELECT 1", "-o", f"{HOSTILE}/x.csv"],
+        ["sql", "SELECT 1", "-o", f"{HOSTILE}.csv"],
+        ["status"],
+        ["history"],
+        ["verify"],
+        [HOSTILE],
+        ["aws", HOSTILE],
+        ["aws", "import-cur", f"--{HOSTILE}"],
+        ["sample", "aws", "--out", str(tmp_path / "out"), "--rows", HOSTILE],
+        [
+            "sample",
+            "aws",
+            "--out",
+            str(tmp_path / "out"),
+            "--rows",
+            "9",
+            "--prefix",
+            f"../{HOSTILE}",
+        ],
+    ]
+
+    answers = {str(words): finops(*words) for words in typed}
+
+    assert "Traceback" in answers[str(typed[0])].err
+    for words, answer in answers.items():
+        shown = answer.out + answer.err
+        assert not [char for char in shown if not char.isprintable() and char != "\n"], words
+        assert "\nerror[x]" not in shown, words
+    assert sum("\\u202e" in answer.out + answer.err for answer in answers.values()) >= 15
+    drawn = answers[str(typed[11])].out + answers[str(typed[12])].out
+    assert drawn.count("\\u202etxt.exe\\u2066") == 3
+
+
+SQL = "'); DROP TABLE canary; --"
+NAMES = [
+    SQL,
+    f'"{SQL}',
+    'a" VARCHAR); DROP TABLE canary; --',
+    "a'b",
+    "$1",
+    "?",
+    "%s",
+    "{}",
+    "*",
+    "select",
+    "rowid",
+    "a.b",
+    "a b",
+    "COLUMNS(*)",
+    "billing_period",
+    "_finops_load_id",
+    "lineItem/UnblendedCost ",
+    "é",
+    "e\u0301",
+    "\u202eevil",
+    "x" * 300,
+]
+
+
+@pytest.mark.parametrize("strategy", ["separate", "single"])
+def test_names_and_paths_that_are_sql_are_names_and_paths(tmp_path, strategy):
+    root = tmp_path / f"bucket [a]* {SQL}"
+    bucket = Bucket(root)
+    header, row = io.StringIO(), io.StringIO()
+    csv.writer(header, lineterminator="\n").writerow([COST, *NAMES])
+    csv.writer(row, lineterminator="\n").writerow(["1.5", *NAMES])
+    bucket.deliver(1, header.getvalue() + row.getvalue(), assemblyId=SQL)
+    bucket.deliver_parquet(
+        2,
+        "SELECT 1::DOUBLE AS line_item_unblended_cost, MAP {'" + SQL.replace("'", "''") + "':"
+        ' \'x\'} AS "a""; DROP TABLE canary"',
+    )
+    finops = over_folder(tmp_path / f"data [a]* {SQL}", root, "--table-strategy", strategy)
+    bucket.deliver(3, f"{COST}\n1\n")
+    assert finops.aws("import-cur", "--start-date", "2024-03").code == 0
+    with duckdb.connect(str(finops.database)) as db:
+        db.execute("CREATE TABLE canary AS SELECT 42 AS n")
+
+    answer = finops.aws("import-cur", "--export-name", "monthly-cur")
+    out = tmp_path / f"out [a]* {SQL}"
+    exported = finops.aws("export-parquet", "--out", str(out))
+
+    assert (answer.code, exported.code) == (0, 0), answer
+    assert finops.query("FROM canary") == [(42,)]
+    assert _costs(finops) == {"2024-01": "1.5", "2024-02": "1", "2024-03": "1"}
+    names = dict(finops.query("SELECT original, name FROM finops.column_registry"))
+    for name in NAMES:
+        sql = f"SELECT \"{names[name]}\" FROM aws_billing.billing WHERE billing_period = '2024-01'"
+        assert finops.query(sql) == [(name,)]
+        assert re.fullmatch("[a-z0-9_]+", names[name])
+    assert finops.query(
+        "SELECT delivery_id FROM finops.loads WHERE billing_period = '2024-01'"
+    ) == [(SQL,)]
+    assert len(list(out.rglob("*.parquet"))) == 3
+
+
+_HEADERS = st.lists(
+    st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0\r\n"), min_size=1)
+    .filter(str.strip)
+    .filter(lambda name: clean_column_name(name) != clean_column_name(COST)),
+    max_size=8,
+    unique=True,
+)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(_HEADERS)
+def test_any_header_becomes_columns_and_touches_nothing_else(
+    hostile_store, tmp_path, names
+) -> None:
+    dataset = hostile_store
+    body = io.StringIO()
+    csv.writer(body, lineterminator="\n").writerows([[COST, *names], ["1", *map(repr, names)]])
+    path = tmp_path / "staged.csv"
+    path.write_text(body.getvalue(), "utf-8", newline="")
+    staged = Staged(_delivery(), ((path, LoadedFile("k", 1, "e", "s")),), tmp_path)
+
+    replace_period(dataset, find_vendor("aws"), staged, "load")
+
+    registry = dataset.registry()
+    wanted = [registry[name].name for name in names]
+    assert len({*wanted, "lineitem_unblendedcost"}) == len(names) + 1
+    assert all(re.fullmatch("[a-z0-9_]+", name) for name in wanted)
+    cells = query(
+        dataset.db, f"SELECT {', '.join(['1', *map(identifier, wanted)])} FROM aws_billing.billing"
+    )
+    assert cells == [(1, *map(repr, names))]
+    assert query(dataset.db, "FROM canary") == [(42,)]
+
+
+@pytest.fixture
+def hostile_store(tmp_path):
+    (tmp_path / "store").mkdir()
+    with writing(DataDir(tmp_path / "store")) as db:
+        query(db, "CREATE TABLE canary AS SELECT 42 AS n")
+        yield Dataset(db, Export("aws", "default", "aws", dataset="aws_billing"))
+
+
+def _delivery():
+    moment = datetime(2024, 2, 1, tzinfo=UTC)
+    named = ("aws", "default", PERIODS[0], "id", "m", "e", moment, "v1", "csv", "none")
+    return Delivery(*named, (DataFile("k", 1, "e"),))
 
 
 def test_an_endpoint_that_is_no_url_is_a_setting(tmp_path):

@@ -2,16 +2,16 @@
 
 import hashlib
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from finops.config import Export
 from finops.delivery import DataFile, Delivery, FailedDelivery, StoredObject
-from finops.errors import BadDataError, ConfigError
+from finops.errors import AccessError, BadDataError, ConfigError
 from finops.period import BillingPeriod
 from finops.storage.folder import FolderStorage
-from finops.vendors.aws.manifests import list_deliveries
+from finops.vendors.aws.manifests import is_in_progress, list_deliveries
 
 UUID = "0b1c2d3e-1111-2222-3333-444455556666"
 TYPED_COLUMNS = [
@@ -23,6 +23,8 @@ TYPED_COLUMNS = [
 
 class MemoryBucket:
     """A bucket as S3 has it: any text is a key, and nothing is tidied."""
+
+    live = True
 
     def __init__(self, name="mine"):
         self.url = f"s3://{name}"
@@ -497,6 +499,13 @@ def test_export_format_chooses_between_two_formats(bucket, form, period) -> None
         "https://example.com/p/rep/data.csv.gz",
         "file:///p/rep/data.csv.gz",
         "P/REP/data.csv.gz",
+        "C:\\p\\rep\\data.csv.gz",
+        "C:/p/rep/data.csv.gz",
+        "\\\\host\\p\\rep\\data.csv.gz",
+        "p\\rep\\data.csv.gz",
+        "p/rep/\0/../../data.csv.gz",
+        "~/p/rep/data.csv.gz",
+        "p/rep/..//../data.csv.gz",
     ],
 )
 @pytest.mark.parametrize("put", [put_v1, put_v2])
@@ -687,3 +696,60 @@ def test_a_place_without_manifests_is_a_setting_that_is_wrong(bucket, settings) 
 
     assert caught.value.code == "no-manifests"
     assert "prefix" in caught.value.do
+
+
+V1, V2 = "p/rep/20240101-20240201", "p/rep/data/BILLING_PERIOD=2024-01"
+
+
+@pytest.mark.parametrize(
+    ("folder", "later", "age", "waits"),
+    [
+        (V1, 1, 0, True),
+        (V1, 1, 29, True),
+        (V1, 1, 30, False),
+        (V1, 1, -29, True),
+        (V1, 1, -30, False),
+        (V1, 0, 0, False),
+        (V1, -1, 0, False),
+        (f"{V1}/20240105T000000Z", 1, 0, False),
+        (V2, 1, 0, True),
+        ("p/rep/data/billing_period=2024-01", 1, 0, True),
+        (f"{V2}/execution", 1, 0, False),
+        ("p/rep/rep/year=2024/month=1", 1, 0, True),
+        ("20240101-20240201", 1, 0, True),
+    ],
+)
+def test_only_a_fresh_overwriting_is_waited_for(folder, later, age, waits) -> None:
+    """``later`` is how many seconds the file is newer, ``age`` its minutes by our clock."""
+    written = datetime(2024, 1, 5, tzinfo=UTC)
+    manifest = StoredObject("m", 1, "e", written)
+    old = StoredObject(f"{folder}/rep-00001.csv.gz", 1, "e", written - timedelta(days=1))
+    new = StoredObject(f"{folder}/rep-00002.csv.gz", 1, "e", written + timedelta(seconds=later))
+
+    now = new.modified + timedelta(minutes=age)
+
+    assert is_in_progress(manifest, [old, new], now) is waits
+
+
+def test_a_delivery_of_no_files_is_not_waited_for() -> None:
+    moment = datetime(2024, 1, 5, tzinfo=UTC)
+    assert not is_in_progress(StoredObject("m", 1, "e", moment), [], moment)
+
+
+def test_a_missing_file_that_may_not_be_asked_for_fails_its_month_alone(bucket, monkeypatch):
+    put_v1(bucket, "2024-02")
+    put_v1(bucket, "2024-01")
+    bucket.objects = {
+        key: kept for key, kept in bucket.objects.items() if "0101-" not in key or "Mani" in key
+    }
+
+    def forbidden(_key):
+        raise AccessError("the storage refuses: Forbidden")
+
+    monkeypatch.setattr(bucket, "head_object", forbidden)
+
+    kept, failed = list_deliveries(bucket, export(prefix="p", export_name="rep"))
+
+    assert isinstance(kept, Delivery)
+    assert (str(failed.period), failed.error.code) == ("2024-01", "missing-object")
+    assert failed.error.where.endswith("rep-00001.csv.gz")

@@ -553,10 +553,42 @@ def test_the_home_of_nobody_is_a_setting_that_is_wrong(tmp_path, text) -> None:
             "no answer from https://********@host/x, try again",
         ),
         ("  where: http://me:hush@host", "  where: http://********@host"),
+        ("Invalid endpoint: me:hush@host", "Invalid endpoint: ********@host"),
+        ("http://me:hu/sh@host/x", "http://********@host/x"),
+        ("http://host:9000/b/a@b.csv", "http://host:9000/b/a@b.csv"),
+        (
+            "s3://b/user:a@b.csv, resourceTags/user:a@b",
+            "s3://b/user:a@b.csv, resourceTags/user:a@b",
+        ),
+        (
+            "https://h/k?X-Amz-Credential=AK%2F2024&X-Amz-Signature=ab12&x=1",
+            "https://h/k?X-Amz-Credential=********&X-Amz-Signature=********&x=1",
+        ),
+        ("?x-amz-security-token=FwoG//x%3D&y=1", "?x-amz-security-token=********&y=1"),
+        ("https://h/c?sv=2024&sig=a%2Bb%3D", "https://h/c?sv=2024&sig=********"),
+        ("AccountName=n;AccountKey=ab+/==;x", "AccountName=n;AccountKey=********;x"),
+        (
+            "SharedAccessKeyName=root;SharedAccessKey=ab==",
+            "SharedAccessKeyName=root;SharedAccessKey=********",
+        ),
+        ("Credential=AK/1/s3, Signature=ff", "Credential=********, Signature=********"),
+        ("the key AKIAIOSFODNN7EXAMPLE is", "the key ******** is"),
+        ("Invalid header value b'tok\\n'", "Invalid header value ********"),
+        ("config=1, design=2", "config=1, design=2"),
     ],
 )
 def test_the_password_of_a_url_is_masked(text, masked) -> None:
     assert mask_secrets(text) == masked
+
+
+def test_what_the_environment_calls_secret_is_masked_wherever_it_stands(monkeypatch) -> None:
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "a-long-token\n")
+    monkeypatch.setenv("DB_PASSWORD", "short")
+    monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", "/var/run/token")
+
+    shown = mask_secrets("b'a-long-token\\n' is short, see /var/run/token")
+
+    assert shown == "b'********\\n' is short, see /var/run/token"
 
 
 @pytest.mark.parametrize("text", ["http://a@[b", "http://a:b@host:port/x", "://@"])

@@ -1,6 +1,8 @@
 """The documentation knows every command, flag, key and error code, and no others."""
 
 import argparse
+import fnmatch
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -9,7 +11,15 @@ import pytest
 
 from finops import errors
 from finops.cli.parser import STEPS, build_parser
-from finops.config import EXPORT_KEYS, PROJECT_KEYS, WAREHOUSE_KEYS, environment_names, load_config
+from finops.config import (
+    EXPORT_KEYS,
+    PROJECT_KEYS,
+    WAREHOUSE_KEYS,
+    Export,
+    environment_names,
+    load_config,
+)
+from finops.vendors.aws.manifests import _key_prefixes
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = (ROOT / "docs/commands.md").read_text()
@@ -117,3 +127,18 @@ def test_architecture_names_only_files_that_exist():
     text = (ROOT / "ARCHITECTURE.md").read_text()
     for name in re.findall(r"`((?:\w+/)*\w+\.(?:py|sql|csv))`", text):
         assert (ROOT / name).exists() or list((ROOT / "src").rglob(name)), name
+
+
+def test_the_documented_policy_allows_every_listing_and_no_writing():
+    text = (ROOT / "docs/aws.md").read_text()
+    policy, key = (json.loads(block) for block in re.findall(r"```json\n(.*?)```", text, re.DOTALL))
+    listing, reading = policy["Statement"]
+    actions = [statement["Action"] for statement in (listing, reading, key)]
+    assert actions == ["s3:ListBucket", "s3:GetObject", "kms:Decrypt"]
+    listed = listing["Condition"]["StringLike"]["s3:prefix"]
+    for given in ("cur-reports", "/cur-reports", "cur-reports/"):
+        for name in ("", "monthly-cur"):
+            asked = _key_prefixes(Export("aws", "d", "aws", prefix=given, export_name=name))
+            assert all(any(fnmatch.fnmatchcase(each, form) for form in listed) for each in asked)
+            arns = [f"arn:aws:s3:::my-cur-bucket/{each}key" for each in asked]
+            assert all(any(fnmatch.fnmatchcase(a, b) for b in reading["Resource"]) for a in arns)

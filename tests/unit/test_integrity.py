@@ -4,11 +4,13 @@ import gzip
 import hashlib
 import io
 import random
+import tracemalloc
 import zipfile
 
 import duckdb
 import pytest
 
+from finops import integrity
 from finops.errors import BadDataError
 from finops.integrity import read_zip_entry, verify_file
 
@@ -193,6 +195,56 @@ def test_a_zip_entry_is_read_whatever_its_name(tmp_path) -> None:
 
     assert b"".join(read_zip_entry(path, KEY)) == CSV.encode()
     assert sorted(tmp_path.iterdir()) == [path]
+
+
+def refuse_bomb(tmp_path, content, compression):
+    """Return the most memory, in bytes, that refusing a bomb took."""
+    (tmp_path / "bomb").write_bytes(content)
+    tracemalloc.start()
+    with pytest.raises(BadDataError) as caught:
+        verify_file(tmp_path / "bomb", KEY, "csv", compression)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (caught.value.code, caught.value.where) == ("too-large", KEY)
+    return peak
+
+
+def test_a_gzip_bomb_is_refused_while_it_is_read(tmp_path) -> None:
+    member = gzip.compress(bytes(64 << 20), mtime=0)
+
+    assert refuse_bomb(tmp_path, member * 16, "gzip") < 16 << 20
+
+
+def test_a_zip_bomb_is_refused_while_it_is_read(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(integrity, "_INFLATED", 8 << 20)
+
+    assert refuse_bomb(tmp_path, zipped(("a", bytes(64 << 20))), "zip") < 16 << 20
+
+
+@pytest.mark.parametrize("compression", ["gzip", "zip"])
+def test_what_shrinks_well_but_stays_small_is_no_bomb(tmp_path, monkeypatch, compression) -> None:
+    monkeypatch.setattr(integrity, "_INFLATED", 8 << 20)
+    pack = {"gzip": gzip.compress, "zip": lambda body: zipped(("a", body))}[compression]
+    body = bytes(8 << 20)
+    assert len(body) > 200 * len(pack(body))
+
+    verify(tmp_path, pack(body), compression=compression)
+    refuse_bomb(tmp_path, pack(body + b"x"), compression)
+
+
+def test_what_is_large_but_shrinks_as_bills_do_is_no_bomb(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(integrity, "_INFLATED", 1)
+    verify(tmp_path, gzipped(CSV * 20), compression="gzip")
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_codecs_that_cannot_be_stopped_are_not_used(tmp_path, method) -> None:
+    bomb = zipped(("a.csv", bytes(64 << 20)), method=method)
+    tracemalloc.start()
+    assert "method" in refuse(tmp_path, bomb, compression="zip")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 << 20
 
 
 def test_a_parquet_file_cut_short_anywhere_is_refused(tmp_path) -> None:

@@ -26,7 +26,7 @@ amounts = st.decimals(
 
 
 def output(**flags):
-    shared = {"json": False, "quiet": False, "verbose": False, "debug": False}
+    shared = {"json": False, "quiet": False, "verbose": False, "debug": False, "log_format": None}
     return Output(argparse.Namespace(**shared | flags))
 
 

@@ -615,6 +615,30 @@ def test_a_column_that_is_there_twice_is_refused(db, files) -> None:
     assert "column 3 is called 'a' again" in error.what
 
 
+@pytest.mark.parametrize("folder", ["d*", "d[1]", "d?", "**", "[!x]1"])
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_path_that_looks_like_a_pattern_is_that_file_alone(db, tmp_path, folder, kind) -> None:
+    for name, cost in (("d1", 5), (folder, 7)):
+        (tmp_path / name).mkdir()
+        into = Files(tmp_path / name, db)
+        source = (
+            into.csv(f"c\n{cost}\n") if kind == "csv" else into.parquet(f"SELECT '{cost}' AS c")
+        )
+
+    assert cells(db, source) == [("7",)]
+
+
+def test_no_more_columns_are_read_than_a_table_can_bear(db, files) -> None:
+    names = [f"c{position}" for position in range(5_001)]
+    assert len(read_columns(db, files.csv(",".join(names[:5_000]) + "\n"))) == 5_000
+
+    cells = ", ".join(f"1 AS {name}" for name in names)
+    for source in (files.csv(",".join(names)), files.parquet(f"SELECT {cells}")):
+        with pytest.raises(BadDataError, match="5,001 columns") as refused:
+            read_columns(db, source)
+        assert refused.value.code == "too-large"
+
+
 @pytest.mark.parametrize("compression", ["none", "gzip"])
 @pytest.mark.parametrize("text", ["", "\n", "\n\nid,cost\n1,2\n", "\N{BYTE ORDER MARK}"])
 def test_a_file_without_a_header_is_refused(db, files, text, compression) -> None:

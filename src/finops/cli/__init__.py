@@ -32,9 +32,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parse(build_parser(), sys.argv[1:] if argv is None else list(argv))
     from finops.cli.output import Output
 
+    output = Output(arguments)
     try:
-        with _stopped_by_sigterm() as stopped:
-            code = _run(arguments, Output(arguments))
+        with _stopped_by_sigterm() as stopped, output.listening():
+            code = _run(arguments, output)
         if stopped:
             code = _TERMINATED
         sys.stdout.flush()
@@ -43,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError):
             return _BROKEN_PIPE
-        print(f"error[local]: stdout cannot be written: {error.strerror}", file=sys.stderr)
+        output.error(LocalError(f"stdout cannot be written: {error.strerror}"))
         return LocalError.exit_code
     return code
 

@@ -28,7 +28,13 @@ def demo(arguments: argparse.Namespace, output: Output) -> int:
     folder = configured(arguments).data_dir / "demo"
     again = ", in place of the earlier demo" if folder.exists() else ""
     output.say(f"Writing sample bills of two AWS payers to {display_path(folder)}{again} …")
-    done = run_demo(folder, rows=arguments.rows, seed=arguments.seed, track=output.track)
+    done = run_demo(
+        folder,
+        rows=arguments.rows,
+        seed=arguments.seed,
+        track=output.track,
+        run_id=output.run_id,
+    )
     services = [(each.service, each.billed_cost, each.currency) for each in done.services]
     config_file = shlex.quote(display_path(folder / "config.toml"))
     show_results(

@@ -149,6 +149,7 @@ def _run_step(arguments: argparse.Namespace, output: Output, step: Step) -> int:
         config,
         command,
         output.track,
+        run_id=output.run_id,
         lock_timeout=arguments.lock_timeout,
         allow_shrink=getattr(arguments, "allow_shrink", False),
     ) as run:
@@ -199,7 +200,7 @@ def show_results(
         rows = [_row(result) for result in results]
         output.table(_TITLES, rows, right=_NUMBERS, spare=("delivery", "files", "size"))
     for notice in notices:
-        output.say(f"note: {notice}")
+        output.say(f"note: {notice}", "notice")
     for result in results:
         if result.error:
             output.error(result.error, f"{result.export} {period_text(result.period)}")

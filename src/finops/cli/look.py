@@ -6,9 +6,11 @@ import argparse
 import csv
 import json
 import math
+import re
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -23,7 +25,11 @@ from finops.store.sql import Connection, identifier, interruptible, query
 
 _BATCH = 10_000
 _TABLE_ROWS = 1_000
+_Write = Callable[[list[str], Iterator[Sequence[Any]], TextIO], None]
 _FORMATS = {".csv": "csv", ".json": "json", ".parquet": "parquet"}
+# What a spreadsheet would run, in any width, where a plain number is not meant.
+_FORMULA = re.compile(r"[\s\ufeff]*(?:[=+@\-\uff1d\uff0b\uff0d\uff20]|(?<=[\t\r]))")
+_NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 _PLAIN = ("VARCHAR", "DOUBLE", "BOOLEAN", "DATE", "TIMESTAMP", "INTEGER", "JSON")
 
 
@@ -35,10 +41,13 @@ def sql(arguments: argparse.Namespace, output: Output) -> int:
         raise UsageError("Parquet needs a file", do="add --output FILE")
     if form == "table" and target is not None:
         raise UsageError("a table is for the screen", do="use csv, json or parquet")
+    if arguments.raw and form != "csv":
+        raise UsageError("--raw is for CSV", do="leave it out: other formats are never altered")
     statement = _only_statement(arguments.statement)
+    write = _write_json if form == "json" else partial(_write_csv, raw=arguments.raw)
     data = configured(arguments).data
     if target:
-        _write_file(data, statement, form, target)
+        _write_file(data, statement, None if form == "parquet" else write, target)
         output.answer({"written": str(target)})
         output.say(f"written to {arguments.output}")
         return 0
@@ -51,7 +60,7 @@ def sql(arguments: argparse.Namespace, output: Output) -> int:
             _write_json(titles, batches, sys.stdout)
             print("}")
         else:
-            (_write_json if form == "json" else _write_csv)(titles, batches, sys.stdout)
+            write(titles, batches, sys.stdout)
     return 0
 
 
@@ -90,8 +99,11 @@ def _refused(error: duckdb.Error) -> UsageError | LocalError:
     )
 
 
-def _write_file(data: DataDir, statement: str, form: str, target: Path) -> None:
-    """Write beside the target and rename, so that the file is whole or not there."""
+def _write_file(data: DataDir, statement: str, write: _Write | None, target: Path) -> None:
+    """Write beside the target and rename, so that the file is whole or not there.
+
+    Without ``write`` DuckDB writes Parquet itself.
+    """
     if not target.parent.is_dir():
         raise LocalError(
             f"the folder {target.parent} does not exist", code="no-folder", do="make it first"
@@ -99,7 +111,7 @@ def _write_file(data: DataDir, statement: str, form: str, target: Path) -> None:
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".finops-") as scratch:
         part = Path(scratch, "result")
         with reading(data, allowed_folder=Path(scratch)) as db:
-            if form == "parquet":
+            if write is None:
                 try:
                     query(db, f"COPY ({statement}\n) TO ? (FORMAT parquet)", [str(part)])
                 except duckdb.Error as error:
@@ -107,7 +119,7 @@ def _write_file(data: DataDir, statement: str, form: str, target: Path) -> None:
             else:
                 titles, batches = _run(db, statement)
                 with part.open("w", encoding="utf-8", newline="") as file:
-                    (_write_json if form == "json" else _write_csv)(titles, batches, file)
+                    write(titles, batches, file)
         part.replace(target)
 
 
@@ -169,17 +181,38 @@ def _rows(batches: Iterator[Sequence[Any]]) -> Iterator[Any]:
         yield from batch
 
 
-def _write_csv(titles: list[str], batches: Iterator[Sequence[Any]], file: TextIO) -> None:
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(titles)
+def _write_csv(
+    titles: list[str], batches: Iterator[Sequence[Any]], file: TextIO, *, raw: bool
+) -> None:
+    """Write rows; unless ``raw``, text that a spreadsheet would run gets a ``'`` before it."""
+    # Before Python 3.13 a line break is quoted only if the writer ends its own lines with it.
+    writer = csv.writer(_UnixLines(file), lineterminator="\r\n")
+    shown = _csv_cell if raw else _harmless_cell
+    writer.writerow(map(shown, titles))
     for rows in batches:
-        writer.writerows([_csv_cell(cell) for cell in row] for row in rows)
+        writer.writerows(map(shown, row) for row in rows)
 
 
 def _csv_cell(cell: Any) -> Any:
     if isinstance(cell, dict | list):
         return json.dumps(_json_value(cell), default=plain_json)
     return plain_json(cell) if cell is not None and not isinstance(cell, str) else cell
+
+
+class _UnixLines:
+    """Takes rows that end in CR LF and writes them with LF."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, row: str) -> None:
+        self._file.write(f"{row[:-2]}\n")
+
+
+def _harmless_cell(cell: Any) -> Any:
+    if isinstance(cell, str) and _FORMULA.match(cell) and not _NUMBER.fullmatch(cell):
+        return f"'{cell}"
+    return _csv_cell(cell)
 
 
 def _write_json(titles: list[str], batches: Iterator[Sequence[Any]], file: TextIO) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import logging
 import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,13 +16,14 @@ from pathlib import Path
 from shutil import get_terminal_size
 from typing import Any
 
-from finops.cli.text import visible
+from finops.cli.text import log_line, visible
 from finops.config import mask_secrets
 from finops.errors import FinopsError
 from finops.period import BillingPeriod
-from finops.run import Advance
+from finops.run import Advance, new_run_id
 
 SCHEMA_VERSION = 1
+_OWN_LOG = "finops"
 _PIPE_WIDTH = 250
 _NO_LIMIT = 1_000_000
 
@@ -37,6 +39,8 @@ class Output:
         self.quiet = bool(arguments.quiet)
         self.verbose = bool(arguments.verbose)
         self.debug = bool(arguments.debug)
+        self.json_log = arguments.log_format == "json"
+        self.run_id = new_run_id()
 
     def answer(self, document: Mapping[str, Any]) -> None:
         """Print one JSON object, if JSON is wanted."""
@@ -82,17 +86,46 @@ class Output:
         if not self.json:
             print(visible(text))
 
-    def say(self, text: str) -> None:
+    def say(self, text: str, event: str = "message") -> None:
         """Tell something on stderr."""
         if not self.quiet:
-            print(visible(text), file=sys.stderr)
+            self._write(visible(mask_secrets(text)), "info", event, text=text)
+
+    def _write(self, shown: str, level: str, event: str, **fields: object) -> None:
+        """Write a line on stderr: as people read it, or as one JSON object.
+
+        In one piece, for the threads of a download speak as well.
+        """
+        line = log_line(level, event, self.run_id, fields) if self.json_log else shown
+        sys.stderr.write(f"{line}\n")
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """While a command runs, write what its steps log, and the warnings of libraries."""
+        listener, root = _Listener(self), logging.getLogger()
+        root.addHandler(listener)
+        logging.getLogger(_OWN_LOG).setLevel(logging.INFO)
+        logging.captureWarnings(True)
+        try:
+            yield
+        finally:
+            logging.captureWarnings(False)
+            root.removeHandler(listener)
+
+    def record(self, record: logging.LogRecord) -> None:
+        """Write what was logged: steps' events where they are asked for, others' warnings."""
+        event, level = record.getMessage(), record.levelname.lower()
+        if record.name != _OWN_LOG:
+            self.say(event, "warning")
+        elif self.verbose or (self.json_log and not self.quiet):
+            fields: dict[str, object] = vars(record)["fields"]
+            shown = ", ".join(f"{name} {plain_json(value)}" for name, value in fields.items())
+            self._write(visible(mask_secrets(f"{event}: {shown}")), level, event, **fields)
 
     @contextmanager
     def track(self, description: str, total: int) -> Iterator[Advance]:
-        """Show a progress bar while a person is looking; in a pipe a line if ``-v`` asks for it."""
-        if self.verbose:
-            self.say(f"{description}, {size(total)}")
-        if self.quiet or self.json or not sys.stderr.isatty():
+        """Show a progress bar while a person is looking."""
+        if self.quiet or self.json or self.json_log or not sys.stderr.isatty():
             yield lambda _amount: None
             return
         from rich.console import Console
@@ -105,6 +138,13 @@ class Output:
 
     def error(self, error: FinopsError, subject: str = "") -> None:
         """Print one error block on stderr."""
+        trace = "".join(traceback.format_exception(error)) if self.debug else ""
+        if self.json_log:
+            details = {"subject": subject, **error_document(error), "traceback": trace}
+            self._write(
+                "", "error", "error", **{name: text for name, text in details.items() if text}
+            )
+            return
         head = f"error[{error.code}]" + (f" {subject}" if subject else "")
         parts = {head: error.what, "  where": error.where, "  kept": error.kept, "  do": error.do}
         for name, text in parts.items():
@@ -112,8 +152,8 @@ class Output:
             lines = [visible(mask_secrets(line)) for line in (text or "").splitlines()]
             if lines:
                 print(visible(name) + ": " + "\n    ".join(lines), file=sys.stderr)
-        if self.debug:
-            traceback.print_exception(error)
+        for line in trace.splitlines():
+            print(f"    {visible(mask_secrets(line))}", file=sys.stderr)
 
     def fail(self, error: FinopsError) -> int:
         """Report the error that ends a command and return its exit code."""
@@ -123,8 +163,21 @@ class Output:
 
     def interrupted(self) -> int:
         """Report a Ctrl-C."""
-        print("interrupted: what was loaded before stays; run again to go on", file=sys.stderr)
+        text = "interrupted: what was loaded before stays; run again to go on"
+        self._write(text, "error", "interrupted", text=text)
         return 130
+
+
+class _Listener(logging.Handler):
+    """Hands on what is logged; of libraries no more than warnings, whatever their level."""
+
+    def __init__(self, output: Output) -> None:
+        super().__init__()
+        self._output = output
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.name == _OWN_LOG or record.levelno >= logging.WARNING:
+            self._output.record(record)
 
 
 def error_document(error: FinopsError) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from finops import __version__
-from finops.cli.text import visible
-from finops.config import EXPORT_KEYS, PROJECT_KEYS, VENDORS, Key
+from finops.cli.text import log_line, visible
+from finops.config import EXPORT_KEYS, PROJECT_KEYS, VENDORS, Key, mask_secrets
 
 EXPORT_FLAGS = [key for key in EXPORT_KEYS if key.name != "dataset"]
 PROJECT_FLAGS = [key for key in PROJECT_KEYS if key.name not in ("name", "data_dir")]
@@ -122,10 +122,15 @@ class _Parser(argparse.ArgumentParser):
     """A parser whose complaints obey no control character of what was typed."""
 
     def error(self, message: str) -> NoReturn:
+        typed = " ".join(sys.argv[1:])
+        error = {"code": "usage", "what": mask_secrets(message), "exit_code": 2}
         if "--json" in sys.argv[1:]:
-            error = {"code": "usage", "what": message, "exit_code": 2}
             print(json.dumps({"schema_version": 1, "error": error}))
-        super().error(visible(message))
+        if "--log-format json" in typed or "--log-format=json" in typed:
+            from finops.run import new_run_id
+
+            self.exit(2, log_line("error", "error", new_run_id(), error) + "\n")
+        super().error(visible(mask_secrets(message)))
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -187,6 +192,12 @@ def _add_shared(parser: argparse.ArgumentParser, default: object = argparse.SUPP
     amount.add_argument("-v", "--verbose", action="store_true", default=default, help="say more")
     shared.add_argument(
         "--debug", action="store_true", default=default, help="show tracebacks of errors"
+    )
+    shared.add_argument(
+        "--log-format",
+        choices=("text", "json"),
+        default=default,
+        help="json: each line on stderr is one object",
     )
 
 
@@ -353,6 +364,9 @@ def _add_sql(commands: argparse._SubParsersAction[_Parser]) -> str:
         help="default: a table, or what FILE's ending says",
     )
     parser.add_argument("--output", "-o", metavar="FILE", help="write to a file instead of stdout")
+    parser.add_argument(
+        "--raw", action="store_true", help="CSV without ' before what a spreadsheet would run"
+    )
     return text
 
 

@@ -139,6 +139,7 @@ def _run(
         config,
         arguments.command,
         output.track,
+        run_id=output.run_id,
         lock_timeout=arguments.lock_timeout,
         allow_shrink=True,
     ) as run:

@@ -79,6 +79,7 @@ def _queue(
         return _crashing(run, export, found)
     run.state.discover(found, run.run_id)
     crash_point("discovered")
+    run.log("discovered", found, files=len(found.files), bytes=found.bytes)
     for notice in found.notices:
         run.notice(export, found.period, notice)
     return result

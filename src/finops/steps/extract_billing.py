@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -84,6 +85,7 @@ def _download(run: Run, storage: Storage, attempt: Attempt) -> PeriodResult:
     crash_point("delivery-noted")
     run.state.move(attempt, DeliveryState.STAGED)
     crash_point("staged")
+    run.log("staged", delivery, files=len(delivery.files), bytes=delivery.bytes)
     return PeriodResult.of(delivery, Outcome.STAGED)
 
 
@@ -112,7 +114,11 @@ def _download_files(
     )
 
     def fetch(wanted: tuple[DataFile, Path]) -> StagedFile:
-        return _download_file(storage, delivery, *wanted, advance)
+        began = time.monotonic()
+        staged = _download_file(storage, delivery, *wanted, advance)
+        seconds = round(time.monotonic() - began, 3)
+        run.log("downloaded", delivery, file=staged.key, bytes=staged.size, seconds=seconds)
+        return staged
 
     with ThreadPoolExecutor(_PARALLEL) as workers:
         for staged in workers.map(fetch, missing):
@@ -135,23 +141,41 @@ def is_whole(file: StagedFile) -> bool:
 def _download_file(
     storage: Storage, delivery: Delivery, file: DataFile, path: Path, advance: Advance
 ) -> StagedFile:
-    """Fetch one file to a temporary name, verify it, and only then give it its own."""
+    """Fetch one file to a temporary name, verify it, and only then give it its own.
+
+    Damage is most likely done on the way, so a damaged file is fetched once more.
+    """
     part = path.with_name(path.name + ".part")
-    if part.exists():
-        advance(part.stat().st_size)
-    listed = StoredObject(file.key, file.size, file.etag, delivery.delivered_at)
-    storage.download(listed, part, advance)
-    crash_point("file-complete")
-    url = f"{storage.url}/{file.key}"
+    fetch = partial(_fetch, storage, delivery, file, part, advance)
     try:
-        check_length(part, url, file.size)
-        sha256 = verify_file(part, url, delivery.file_format, delivery.compression)
-    except BadDataError:
-        part.unlink()
-        raise
+        sha256 = fetch()
+    except BadDataError as error:
+        if error.code != "damaged-file":
+            raise
+        sha256 = fetch()
     part.replace(path)
     crash_point("file-verified")
     return StagedFile(file.key, file.size, file.etag, path, sha256)
+
+
+def _fetch(
+    storage: Storage, delivery: Delivery, file: DataFile, part: Path, advance: Advance
+) -> str:
+    """Complete ``part`` and return its SHA-256; of bad data nothing stays."""
+    if part.exists():
+        advance(part.stat().st_size)
+    listed = StoredObject(file.key, file.size, file.etag, delivery.delivered_at)
+    url = f"{storage.url}/{file.key}"
+    try:
+        storage.download(listed, part, advance)
+        crash_point("file-complete")
+        check_length(part, url, file.size)
+        return verify_file(part, url, delivery.file_format, delivery.compression)
+    except BadDataError:
+        if part.exists():
+            advance(-part.stat().st_size)
+            part.unlink()
+        raise
 
 
 def _check_unchanged(storage: Storage, delivery: Delivery) -> None:

@@ -108,12 +108,15 @@ def _load(run: Run, dataset: Dataset, attempt: Attempt) -> PeriodResult:
     delivery, export = attempt.delivery, dataset.export
     attempt = run.state.move(attempt, DeliveryState.LOADING)
     crash_point("loading")
+    run.log("loading", delivery, bytes=delivery.bytes)
     with run.track(f"{delivery.period} load", delivery.bytes) as advance:
         load, notices = replace_period(
             dataset, find_vendor(export.vendor), _staged(run, attempt), load_id(attempt)
         )
         crash_point("committed")
         advance(delivery.bytes)
+    totals = {currency: f"{total:f}" for currency, total in load.totals.items()}
+    run.log("loaded", delivery, rows=load.rows, totals=totals)
     for notice in notices:
         run.notice(export, delivery.period, notice)
     if load.rounded_cells:

@@ -56,6 +56,7 @@ def mark_published(run: Run) -> None:
         if load_id(attempt) in published:
             run.state.move(attempt, DeliveryState.LOADED)
             crash_point("marked-loaded")
+            run.log("published", attempt.delivery)
             _prune_staging(run, attempt)
             crash_point("pruned")
 

@@ -19,9 +19,11 @@ class Storage(Protocol):
 
     All methods raise ``AccessError``, ``UnavailableError`` or ``TemporaryError`` for what
     can go wrong on the way, and ``BadDataError`` (code ``missing-object``) for a missing key.
+    Where it is ``live``, an object's time is when the vendor wrote it.
     """
 
     url: str
+    live: bool
 
     def list_objects(self, prefix: str) -> Iterator[StoredObject]:
         """Yield every object whose key begins with ``prefix``, in no promised order."""

@@ -18,6 +18,8 @@ _BLOCK = 1 << 20
 class FolderStorage:
     """Objects are files; the ETag is made of size and modification time."""
 
+    live = False
+
     def __init__(self, root: Path) -> None:
         """Read ``root``, which must be a folder."""
         if not root.is_dir():

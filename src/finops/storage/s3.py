@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -34,6 +36,8 @@ _FORBIDDEN = {
 
 class S3Storage:
     """A bucket. One client serves all threads."""
+
+    live = True
 
     def __init__(self, bucket: str, export: Export) -> None:
         """Make a client; nothing is asked of the network yet."""
@@ -80,22 +84,25 @@ class S3Storage:
     def download(self, stored: StoredObject, to: Path, advance: Advance) -> None:
         """Get the bytes that ``to`` lacks, going on where a broken connection stopped.
 
-        Every request carries ``If-Match``, so bytes of two versions never mix.
+        Every request carries ``If-Match``, so bytes of two versions never mix; the whole is
+        compared with the ETag where that is its MD5.
         """
         for attempt in range(1, _READ_ATTEMPTS + 1):
             try:
-                self._append(stored, to, advance)
+                answer = self._append(stored, to, advance)
             except UnavailableError:
                 if attempt == _READ_ATTEMPTS:
                     raise
-            if to.exists() and to.stat().st_size >= stored.size:
+                continue
+            if to.stat().st_size >= stored.size:
+                _check_md5(to, stored, answer, f"{self.url}/{stored.key}")
                 return
 
-    def _append(self, stored: StoredObject, to: Path, advance: Advance) -> None:
+    def _append(self, stored: StoredObject, to: Path, advance: Advance) -> Any:
         with to.open("ab") as target:
             begin = target.tell()
             if begin >= stored.size:
-                return
+                return self._call(stored.key, "head_object", IfMatch=f'"{stored.etag}"')
             wanted = {"Range": f"bytes={begin}-"} if begin else {}
             answer = self._call(stored.key, "get_object", IfMatch=f'"{stored.etag}"', **wanted)
             blocks = answer["Body"].iter_chunks(_BLOCK)
@@ -103,6 +110,7 @@ class S3Storage:
             while block := self._translated(where, lambda: next(blocks, None)):
                 target.write(block)
                 advance(len(block))
+        return answer
 
     def _call(self, key: str, operation: str, **arguments: str) -> Any:
         call = getattr(self._client, operation)
@@ -164,6 +172,28 @@ def _stored(key: str, answer: Any) -> StoredObject:
     return StoredObject(
         key, answer["ContentLength"], answer["ETag"].strip('"'), answer["LastModified"]
     )
+
+
+def _check_md5(path: Path, stored: StoredObject, answer: Any, where: str) -> None:
+    """Compare a file with its ETag: of one part, and without a key from elsewhere, it is the MD5.
+
+    Raises:
+        BadDataError: they differ.
+    """
+    foreign_key = "SSECustomerAlgorithm" in answer or "kms" in answer.get(
+        "ServerSideEncryption", ""
+    )
+    if foreign_key or not re.fullmatch("[0-9a-f]{32}", stored.etag):
+        return
+    with path.open("rb") as file:
+        md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    if md5 != stored.etag:
+        raise BadDataError(
+            f"the bytes that came have the MD5 {md5}, the storage says {stored.etag}",
+            code="damaged-file",
+            where=where,
+            do="run again: it is downloaded anew",
+        )
 
 
 def _from_answer(response: Any, where: str) -> FinopsError:

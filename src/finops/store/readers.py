@@ -14,12 +14,13 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, cast
 
 import duckdb
 
-from finops.columns import ColumnType, FileColumn, SourceColumn, StoredColumn
+from finops.columns import MAX_COLUMNS, ColumnType, FileColumn, SourceColumn, StoredColumn
 from finops.errors import BadDataError
 from finops.integrity import read_zip_entry
 from finops.money import money_expression, rounded_expression
@@ -30,6 +31,7 @@ _DO = "wait for the next delivery, or ask the vendor; nothing was guessed"
 ROUNDED_COLUMN = "_finops_rounded"
 
 _FIELD_LIMIT = 16 << 20
+_HEADER_LIMIT = 4 << 20
 _CSV = (
     "read_csv(?, columns = ?, auto_detect = false, header = true, delim = ',', quote = '\"',"
     f" escape = '\"', strict_mode = true, max_line_size = {_FIELD_LIMIT},"
@@ -58,6 +60,11 @@ class DataFileSource:
     file_format: str
     compression: str
 
+    @property
+    def literal(self) -> str:
+        """The path as DuckDB takes it for itself, and not for a pattern of others."""
+        return re.sub(r"([*?[])", r"[\1]", str(self.path))
+
 
 @contextmanager
 def readable(
@@ -80,13 +87,14 @@ def read_columns(db: Connection, source: DataFileSource) -> tuple[FileColumn, ..
     """Return the columns of a data file as its header or footer spells them.
 
     Raises:
-        BadDataError: there is no header, it is not UTF-8, or a name is empty or there twice.
+        BadDataError: there is no header, it is not UTF-8, too long, or a name is empty or
+            there twice.
     """
     try:
         if source.file_format == "csv":
             columns = tuple(FileColumn(name) for name in _read_header(source))
         else:
-            described = query(db, f"DESCRIBE SELECT * FROM {_PARQUET}", [[str(source.path)]])
+            described = query(db, f"DESCRIBE SELECT * FROM {_PARQUET}", [[source.literal]])
             columns = tuple(FileColumn(row[0], row[1]) for row in described)
             _check_parquet_names(db, source, [column.name for column in columns])
     except (duckdb.Error, OSError, EOFError, ValueError, csv.Error) as error:
@@ -142,7 +150,7 @@ def explain_failure(
 def _reader(
     sources: Sequence[DataFileSource], columns: Sequence[SourceColumn]
 ) -> tuple[str, list[object]]:
-    paths = [str(source.path) for source in sources]
+    paths = [source.literal for source in sources]
     if sources[0].file_format == "parquet":
         return _PARQUET, [paths]
     types = dict.fromkeys(_references(sources[0], columns), "VARCHAR")
@@ -203,7 +211,7 @@ def _read_header(source: DataFileSource) -> list[str]:
     csv.field_size_limit(_FIELD_LIMIT)
     lines: list[str] = []
     with _text(source) as text:
-        header = next(csv.reader(_noted(text, lines), strict=True), None)
+        header = next(csv.reader(_noted(_lines(text), lines), strict=True), None)
     if not header:
         raise ValueError("there is no header")
     names = "".join(header)
@@ -216,9 +224,18 @@ def _read_header(source: DataFileSource) -> list[str]:
 
 
 def _noted(lines: Iterable[str], noted: list[str]) -> Iterator[str]:
+    length = 0
     for line in lines:
         noted.append(line)
+        length += len(line)
+        if length > _HEADER_LIMIT:
+            raise ValueError(f"the header is longer than {_HEADER_LIMIT:,} characters")
         yield line
+
+
+def _lines(text: io.TextIOWrapper) -> Iterator[str]:
+    """Yield lines, one that is too long for memory in pieces."""
+    return iter(partial(text.readline, _FIELD_LIMIT), "")
 
 
 def _open(source: DataFileSource) -> IO[bytes]:
@@ -235,6 +252,13 @@ def _text(source: DataFileSource) -> io.TextIOWrapper:
 
 
 def _check_names(names: Sequence[str], source: DataFileSource) -> None:
+    if len(names) > MAX_COLUMNS:
+        raise BadDataError(
+            f"the file has {len(names):,} columns, at most {MAX_COLUMNS:,} are read",
+            code="too-large",
+            where=source.key,
+            do=_DO,
+        )
     seen: set[str] = set()
     for position, name in enumerate(names, 1):
         if not name.strip() or name in seen or "\0" in name:
@@ -250,7 +274,7 @@ def _check_names(names: Sequence[str], source: DataFileSource) -> None:
 
 def _check_parquet_names(db: Connection, source: DataFileSource, shown: list[str]) -> None:
     """Compare with the footer: DuckDB renames columns that have the same name or none."""
-    rows = query(db, "SELECT name, num_children FROM parquet_schema(?)", [str(source.path)])
+    rows = query(db, "SELECT name, num_children FROM parquet_schema(?)", [source.literal])
     names: list[str] = []
     nested = 0
     for name, children in rows[1:]:
@@ -297,14 +321,14 @@ def _row_of_cell(db: Connection, source: DataFileSource, reference: str, cell: s
         db,
         "SELECT min(file_row_number) FROM read_parquet(?, file_row_number = true)"
         f" WHERE concat(CAST({reference} AS VARCHAR), '') = ?",
-        [[str(source.path)], cell],
+        [[source.literal], cell],
     )
     return int(number) + 1
 
 
 def _line_of_cell(source: DataFileSource, position: int, cell: str) -> int:
     with _text(source) as text:
-        rows = csv.reader(text)
+        rows = csv.reader(_lines(text))
         before = 0
         for row in rows:
             if position < len(row) and row[position] == cell:
@@ -316,7 +340,7 @@ def _line_of_cell(source: DataFileSource, position: int, cell: str) -> int:
 def _line_of_row(source: DataFileSource, number: int) -> int:
     """Return the line that a row begins in; DuckDB's "line" counts rows, the header included."""
     with _text(source) as text:
-        rows = csv.reader(text)
+        rows = csv.reader(_lines(text))
         for _row in itertools.islice(rows, number - 1):
             pass
         return rows.line_num + 1

@@ -13,10 +13,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
+from finops.columns import MAX_COLUMNS
 from finops.config import Export
 from finops.delivery import (
     DataFile,
@@ -26,7 +27,7 @@ from finops.delivery import (
     ManifestColumn,
     StoredObject,
 )
-from finops.errors import AccessError, BadDataError, ConfigError, FinopsError
+from finops.errors import AccessError, BadDataError, ConfigError, FinopsError, TemporaryError
 from finops.period import BillingPeriod
 from finops.storage import MANIFEST_LIMIT, Storage
 
@@ -47,6 +48,8 @@ _LAYOUTS = {
 _PERIOD_IN_KEY = re.compile(
     r"/(?:(\d{6})01-\d{8}|(?i:billing_period)=(\d{4}-\d\d)|year=(\d{4})/month=(\d{1,2}))/"
 )
+_IN_PLACE = re.compile(_PERIOD_IN_KEY.pattern + r"[^/]+\Z")
+_SETTLED = timedelta(minutes=30)
 _FOLDER_TIMES = (
     (re.compile(r"\d{8}T\d{6}Z"), "%Y%m%dT%H%M%S%z"),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"), "%Y-%m-%dT%H:%M:%S.%f%z"),
@@ -244,6 +247,7 @@ def parse_manifest(
 
     Raises:
         BadDataError: it is no manifest of this period, or lists keys it may not.
+        TemporaryError: its files are being overwritten at this moment.
     """
     manifest = _json_object(body)
     _check_period(manifest, found.period)
@@ -251,7 +255,14 @@ def parse_manifest(
     keys = [key for _, key in places]
     for key in keys:
         _check_key(key, found)
-    listed = [_data_file(key, bucket) for key in keys]
+    objects = [bucket.objects.get(key) or _unlisted(key, bucket.storage) for key in keys]
+    if bucket.storage.live and is_in_progress(found.stored, objects, datetime.now(UTC)):
+        raise TemporaryError(
+            "AWS is writing this delivery: its files are newer than its manifest",
+            code="in-progress",
+            do="wait some minutes, then run again",
+        )
+    listed = [DataFile(stored.key, stored.size, stored.etag) for stored in objects]
     buckets = {bucket for bucket, _ in places} | {str(manifest.get("bucket", ""))}
     columns = _columns(manifest, found.layout)
     file_format, compression = _form(keys, manifest)
@@ -273,6 +284,17 @@ def parse_manifest(
             *_repeated_notices(listed),
         ),
     )
+
+
+def is_in_progress(manifest: StoredObject, files: Iterable[StoredObject], now: datetime) -> bool:
+    """Tell whether AWS may be in the midst of overwriting: its manifest comes last.
+
+    Deliveries in folders of their own are never overwritten; after half an hour of rest
+    nothing more is to be waited for.
+    """
+    times = [stored.modified for stored in files if _IN_PLACE.search(f"/{stored.key}")]
+    newest = max(times, default=manifest.modified)
+    return newest > manifest.modified and abs(now - newest) < _SETTLED
 
 
 def _json_object(body: bytes) -> Mapping[str, Any]:
@@ -353,6 +375,22 @@ def _check_key(key: str, found: FoundManifest) -> None:
         )
 
 
+def _unlisted(key: str, storage: Storage) -> StoredObject:
+    """Ask for a file that the listing does not have.
+
+    S3 answers 403, not 404, to those who may list a part of the bucket only.
+    """
+    try:
+        return storage.head_object(key)
+    except AccessError as error:
+        raise BadDataError(
+            "a listed file is missing, or may not be read",
+            code="missing-object",
+            where=f"{storage.url}/{key}",
+            do="wait for the next delivery, or see what removed it; s3:GetObject is needed",
+        ) from error
+
+
 def _delivery_id(manifest: Mapping[str, Any], stored: StoredObject) -> str:
     identity = manifest.get("executionId") or manifest.get("assemblyId") or stored.etag
     return str(identity)
@@ -362,6 +400,12 @@ def _columns(manifest: Mapping[str, Any], layout: str) -> tuple[ManifestColumn, 
     entries = manifest.get("columns", [])
     if not isinstance(entries, list):
         raise _bad("columns is not a list")
+    if len(entries) > MAX_COLUMNS:
+        raise BadDataError(
+            f"the manifest has {len(entries):,} columns, at most {MAX_COLUMNS:,} are read",
+            code="too-large",
+            do="check who may write to this bucket",
+        )
     return tuple(_column(entry, layout) for entry in entries)
 
 
@@ -388,11 +432,6 @@ def _shape(layout: str, columns: tuple[ManifestColumn, ...], export: Export) -> 
         return "v1"
     focus = any(column.name.lower() == "billedcost" for column in columns)
     return "focus" if focus or (not columns and export.cur_version == "focus") else "v2"
-
-
-def _data_file(key: str, bucket: Bucket) -> DataFile:
-    stored = bucket.objects.get(key) or bucket.storage.head_object(key)
-    return DataFile(stored.key, stored.size, stored.etag)
 
 
 def _wanted(delivery: Delivery | FailedDelivery, export: Export) -> bool:

@@ -12,6 +12,7 @@ import pytest
 from tests.reliability.bills import make_bill, make_bills, write_bill
 from tests.reliability.oracle import Tally
 from tests.reliability.plan import SEED, dice
+from tests.reliability.proxy import proxy_before
 from tests.reliability.site import ROOT, Held, Site, finish
 
 TALLY = pytest.StashKey[Tally]()
@@ -97,6 +98,19 @@ def story(stories, tmp_path):
         return prepared._replace(site=prepared.site.copy(tmp_path / "data"))
 
     return copy
+
+
+@pytest.fixture(scope="session")
+def _proxy(s3_endpoint):
+    with proxy_before(s3_endpoint) as made:
+        yield made
+
+
+@pytest.fixture
+def proxy(_proxy):
+    """A proxy before the S3 server, harmless until a test tells it otherwise."""
+    yield _proxy
+    _proxy.heal()
 
 
 def pytest_terminal_summary(terminalreporter, config):

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
@@ -54,11 +55,17 @@ class Held:
 
 @dataclass(frozen=True)
 class Site:
-    """The command line over one data folder and one bucket, a folder unless an endpoint is set."""
+    """The command line over one data folder and one bucket, a folder unless an endpoint is set.
+
+    On a disk of another mount namespace, ``enter`` is the command that leads there and
+    ``inside`` what the data folder is called then.
+    """
 
     data: Path
     bucket: Path | str
     flags: tuple[str, ...] = ()
+    enter: tuple[str, ...] = ()
+    inside: Path | None = None
 
     @property
     def database(self):
@@ -80,12 +87,21 @@ class Site:
     def start(self, command="import-cur", *arguments, fault="", limit=""):
         """Start a step; ``fault`` is a value for ``FINOPS_FAULT``, ``limit`` flags of ulimit."""
         place = ("--bucket", str(self.bucket), "--prefix", "cur-reports")
-        words = ["--data-dir", str(self.data), "aws", command, "--json", *place]
+        words = ["--data-dir", str(self.inside or self.data), "aws", command, "--json", *place]
         environment = {name: text for name, text in os.environ.items() if not _is_setting(name)}
         environment |= {"PYTHONPATH": str(ROOT / "src"), "FINOPS_FAULT": fault}
         limited = ["/bin/sh", "-c", f'ulimit {limit} && exec "$@"', "sh"] if limit else []
         return subprocess.Popen(
-            [*limited, sys.executable, "-m", "finops", *words, *self.flags, *arguments],
+            [
+                *self.enter,
+                *limited,
+                sys.executable,
+                "-m",
+                "finops",
+                *words,
+                *self.flags,
+                *arguments,
+            ],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -104,8 +120,12 @@ class Site:
     def read(self):
         """Return what a reader finds in the store."""
         held = Held()
-        if self.database.exists():
-            with duckdb.connect(str(self.database), read_only=True) as db:
+        if not self.database.exists():
+            return held
+        with tempfile.TemporaryDirectory() as folder:
+            # DuckDB would look for the name that the file has in the other namespace.
+            copy = self.inside and shutil.copy(self.database, folder)
+            with duckdb.connect(str(copy or self.database), read_only=True) as db:
                 _read(db, held)
         return held
 

@@ -8,24 +8,16 @@ from tests.driver import upload
 from tests.reliability import proxy as faults
 from tests.reliability.bills import PERIODS, make_bills, manifest_of, write_bill
 from tests.reliability.plan import chosen, dice, rounds
-from tests.reliability.proxy import proxy_before
 from tests.reliability.site import Site
 
 DATA = r"monthly-cur-\d{5}\."
 MANIFEST = "Manifest.json"
 
 
-@pytest.fixture(scope="session")
-def proxy(s3_endpoint):
-    with proxy_before(s3_endpoint) as made:
-        yield made
-
-
 @pytest.fixture
 def remote(proxy, bucket, tmp_path):
     """A site that reads a bucket through the proxy."""
-    yield Site(tmp_path / "data", bucket.name, ("--endpoint", proxy.url))
-    proxy.heal()
+    return Site(tmp_path / "data", bucket.name, ("--endpoint", proxy.url))
 
 
 @pytest.fixture

@@ -123,7 +123,7 @@ def assert_clean(site, held):
 
 def check_words(ended):
     """A process ends with a documented code, by our own signal, or not at all; it never babbles."""
-    assert ended.code in EXIT_CODES | {-9}, ended
+    assert ended.code in EXIT_CODES | {-9, -15, -2}, ended
     assert "Traceback" not in ended.out + ended.err, ended.err
     assert "error[unexpected]" not in ended.err, ended.err
     named = set(re.findall(r"(?m)^error\[([\w-]+)\]", ended.err))

@@ -18,7 +18,7 @@ import duckdb
 
 ROOT = Path(__file__).parents[2]
 _ROWS = (
-    "SELECT billing_period, identity_lineitemid, coalesce(lineitem_usagetype, ''),"
+    "SELECT billing_period, coalesce(identity_lineitemid, ''), coalesce(lineitem_usagetype, ''),"
     " lineitem_unblendedcost, _finops_load_id FROM aws_billing.billing"
 )
 _LOADS = "SELECT billing_period, load_id, row_count, totals FROM finops.loads WHERE is_current"

@@ -1,6 +1,7 @@
 """What must hold after every case, and the count of what did."""
 
 import re
+import signal
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -52,13 +53,13 @@ class Trial:
 
     line: Line
 
-    def recovers(self, site, ended, versions, before):
+    def recovers(self, site, ended, versions, before, crashes=()):
         """Check a run that was harmed, and the plain run after it.
 
         ``versions`` are the bills by period that may be there after the harm; the last of them
         is what must be there in the end. ``before`` is what the store held at first.
         """
-        check_words(ended)
+        check_words(ended, crashes)
         final = versions[-1]
         unchanged = {
             period
@@ -121,9 +122,13 @@ def assert_clean(site, held):
     assert (left, held.stages) == ([], [])
 
 
-def check_words(ended):
-    """A process ends with a documented code, by our own signal, or not at all; it never babbles."""
-    assert ended.code in EXIT_CODES | {-9, -15, -2}, ended
+def check_words(ended, crashes=()):
+    """A process ends with a documented code, or by our own signal, and never babbles.
+
+    ``crashes`` are the signals by which the system may end it in this case.
+    """
+    ours = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+    assert ended.code in EXIT_CODES or -ended.code in (*ours, *crashes), ended
     assert "Traceback" not in ended.out + ended.err, ended.err
     assert "error[unexpected]" not in ended.err, ended.err
     named = set(re.findall(r"(?m)^error\[([\w-]+)\]", ended.err))

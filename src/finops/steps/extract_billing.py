@@ -95,6 +95,8 @@ def _note_delivery(run: Run, delivery: Delivery, folder: Path) -> None:
     sums = "".join(f"{file.sha256}  {file.path.name}\n" for file in noted)
     (folder / SUMS_NAME).write_text(sums, "utf-8")
     (folder / DELIVERY_NAME).write_text(delivery.to_json(), "utf-8")
+
+
 def _remove_parts(folder: Path) -> None:
     """Remove what was begun of other deliveries of the period: nobody will go on with it."""
     for part in folder.parent.glob("*/*.part"):

@@ -95,8 +95,10 @@ class DataDir:
             lock.write(f"process {os.getpid()}, {owner}")
             lock.flush()
             self._empty_temporary()
-            yield
-            lock.truncate(0)
+            try:
+                yield
+            finally:
+                lock.truncate(0)
 
     def require_space(self, needed: int, purpose: str) -> None:
         """Refuse to begin what the disk cannot hold; ``needed`` in bytes.

@@ -65,9 +65,13 @@ def write_bill(bucket, bill, *, files=2, form="csv.gz", overwrite=False):
     paths = [folder / f"monthly-cur-{number:05}.{form}" for number in range(1, files + 1)]
     for path, (begin, end) in zip(paths, pairwise(bounds), strict=True):
         write_data_file(path, bill.rows[begin:end], period)
-    keys = [path.relative_to(bucket).as_posix() for path in paths]
-    (month / "monthly-cur-Manifest.json").write_text(json.dumps(manifest(bill, keys)))
+    write_manifest(bucket, bill, paths)
     return paths
+
+
+def write_manifest(bucket, bill, paths):
+    keys = [path.relative_to(bucket).as_posix() for path in paths]
+    manifest_of(bucket, bill.period).write_text(json.dumps(manifest(bill, keys)))
 
 
 def manifest_of(bucket, period):

@@ -23,6 +23,12 @@ class Line:
     lost: int = 0
     doubled: int = 0
 
+    def add(self, other):
+        self.tried += other.tried
+        self.survived += other.survived
+        self.lost += other.lost
+        self.doubled += other.doubled
+
 
 @dataclass
 class Tally:
@@ -30,10 +36,13 @@ class Tally:
 
     lines: dict[str, Line] = field(default_factory=dict)
 
+    def line(self, case):
+        return self.lines.setdefault(case, Line())
+
     @contextmanager
     def trial(self, case, times=1):
         """Count a case as survived if nothing in it fails."""
-        line = self.lines.setdefault(case, Line())
+        line = self.line(case)
         line.tried += times
         yield Trial(line)
         line.survived += times

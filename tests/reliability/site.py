@@ -21,7 +21,10 @@ _ROWS = (
     "SELECT billing_period, coalesce(identity_lineitemid, ''), coalesce(lineitem_usagetype, ''),"
     " lineitem_unblendedcost, _finops_load_id FROM aws_billing.billing"
 )
-_LOADS = "SELECT billing_period, load_id, row_count, totals FROM finops.loads WHERE is_current"
+_LOADS = (
+    "SELECT billing_period, load_id, row_count, totals, delivery_id FROM finops.loads"
+    " WHERE is_current"
+)
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ class Held:
     rows: dict = field(default_factory=lambda: defaultdict(Counter))
     load_ids: dict = field(default_factory=lambda: defaultdict(set))
     ledger: dict = field(default_factory=dict)
+    deliveries: dict = field(default_factory=dict)
     stages: list = field(default_factory=list)
 
 
@@ -77,31 +81,27 @@ class Site:
             shutil.copytree(self.data, to)
         return replace(self, data=to, bucket=bucket or self.bucket)
 
-    def run(self, command="import-cur", *arguments, timeout=200, **faults):
+    def run(self, command="import-cur", *arguments, **faults):
         """Run a step to its end."""
-        begin = time.monotonic()
-        process = self.start(command, *arguments, **faults)
-        out, err = finish(process, timeout)
-        return Ended(process.returncode, out, err, time.monotonic() - begin)
+        return _ended(self.start(command, *arguments, **faults))
+
+    def look_after(self, command, *arguments):
+        """Run a command that asks no bucket."""
+        return _ended(self._start(command, "--json", *arguments))
 
     def start(self, command="import-cur", *arguments, fault="", limit=""):
         """Start a step; ``fault`` is a value for ``FINOPS_FAULT``, ``limit`` flags of ulimit."""
-        place = ("--bucket", str(self.bucket), "--prefix", "cur-reports")
-        words = ["--data-dir", str(self.inside or self.data), "aws", command, "--json", *place]
+        place = ("--bucket", str(self.bucket), "--prefix", "cur-reports", *self.flags)
+        words = ["aws", command, "--json", *place, *arguments]
+        return self._start(*words, fault=fault, limit=limit)
+
+    def _start(self, *words, fault="", limit=""):
         environment = {name: text for name, text in os.environ.items() if not _is_setting(name)}
         environment |= {"PYTHONPATH": str(ROOT / "src"), "FINOPS_FAULT": fault}
         limited = ["/bin/sh", "-c", f'ulimit {limit} && exec "$@"', "sh"] if limit else []
+        finops = [sys.executable, "-m", "finops", "--data-dir", str(self.inside or self.data)]
         return subprocess.Popen(
-            [
-                *self.enter,
-                *limited,
-                sys.executable,
-                "-m",
-                "finops",
-                *words,
-                *self.flags,
-                *arguments,
-            ],
+            [*self.enter, *limited, *finops, *words],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -136,8 +136,9 @@ def _is_setting(name):
 
 
 def _read(db, held):
-    for period, load_id, rows, totals in db.execute(_LOADS).fetchall():
+    for period, load_id, rows, totals, delivery_id in db.execute(_LOADS).fetchall():
         held.ledger[period] = (load_id, rows, sum(totals.values(), Decimal(0)))
+        held.deliveries[period] = delivery_id
     held.stages = db.execute(
         "SELECT table_name FROM duckdb_tables() WHERE table_name LIKE '%finops_stage%'"
     ).fetchall()
@@ -146,6 +147,12 @@ def _read(db, held):
     for period, identity, usage, cost, load_id in db.execute(_ROWS).fetchall():
         held.rows[period][identity, usage, cost] += 1
         held.load_ids[period].add(load_id)
+
+
+def _ended(process):
+    begin = time.monotonic()
+    out, err = finish(process)
+    return Ended(process.returncode, out, err, time.monotonic() - begin)
 
 
 def end_after(process, seconds, number=signal.SIGKILL):

@@ -132,7 +132,11 @@ class Site:
 
 def _is_setting(name):
     """Tell whether a variable would configure the product; the S3 server needs credentials."""
-    return name.startswith(("FINOPS_", "COVERAGE_")) or name in ("AWS_BUCKET", "AWS_PREFIX", "AWS_PROFILE")
+    return name.startswith(("FINOPS_", "COVERAGE_")) or name in (
+        "AWS_BUCKET",
+        "AWS_PREFIX",
+        "AWS_PROFILE",
+    )
 
 
 def _read(db, held):

@@ -6,6 +6,7 @@ For example:
     python3 run_tests.py --quality         and before that format, lint, types and layers
     python3 run_tests.py --coverage        with branch coverage
     python3 run_tests.py --seed 7          the same data and order as the run that said 7
+    python3 run_tests.py --reliability     only what harms it, thousands of times; an hour or more
     python3 run_tests.py -x -k period      what is not known here goes to pytest
 """
 
@@ -35,7 +36,7 @@ def main() -> int:
     """Return 0 only when everything that was asked for ran and passed."""
     options, for_pytest = parse(sys.argv[1:])
     python = interpreter(VENV, ROOT / "requirements" / "test.txt", "about a minute")
-    env = environment(FINOPS_TEST_SEED=str(options.seed))
+    env = environment(FINOPS_TEST_SEED=str(options.seed), **reliability(options))
     print(f"seed: {options.seed}", flush=True)
 
     checks = CHECKS if options.quality else {}
@@ -46,7 +47,8 @@ def main() -> int:
 
     if failed:
         print(f"failed before the tests: {', '.join(failed)}")
-    print(f"to replay: python3 run_tests.py --seed {options.seed}")
+    mode = "--reliability " if options.reliability else ""
+    print(f"to replay: python3 run_tests.py {mode}--seed {options.seed}")
     return tests.returncode or bool(failed)
 
 
@@ -60,6 +62,8 @@ def parse(arguments: List[str]) -> Tuple[argparse.Namespace, List[str]]:
     parser.add_argument("--quality", action="store_true", help="check format, lint, types, layers")
     parser.add_argument("--coverage", action="store_true", help="measure branch coverage")
     parser.add_argument("--require-all", action="store_true", help="fail if a test is left out")
+    parser.add_argument("--reliability", action="store_true", help="run all of tests/reliability")
+    parser.add_argument("--table", metavar="PAGE", help="write the reliability table into a page")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(2**32), help="replay a run")
     options, rest = parser.parse_known_args(arguments)
 
@@ -68,7 +72,17 @@ def parse(arguments: List[str]) -> Tuple[argparse.Namespace, List[str]]:
         for_pytest.append("--cov=src")
     if options.require_all:
         for_pytest.append("--require-all")
+    if options.reliability:
+        for_pytest.append("tests/reliability")
     return options, [*for_pytest, *(argument for argument in rest if argument != "--")]
+
+
+def reliability(options: argparse.Namespace) -> Dict[str, str]:
+    """Return what tells the reliability tests how much to try and where to write it down."""
+    chosen = {"FINOPS_RELIABILITY": "1" if options.reliability else ""}
+    if options.table:
+        chosen["FINOPS_RELIABILITY_PAGE"] = options.table
+    return chosen
 
 
 def passes(name: str, command: List[str], env: Dict[str, str]) -> bool:

@@ -18,6 +18,7 @@ from finops.errors import LocalError, TemporaryError
 from finops.period import BillingPeriod
 
 _LOCK_PAUSE = 0.2
+_HOLDER_LOOKS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +86,8 @@ class DataDir:
             raise LocalError(f"the data folder {self.root} cannot be written: {error}") from error
         with lock:
             if not _acquired(lock, time.monotonic() + timeout):
-                lock.seek(0)
                 raise TemporaryError(
-                    f"another run works in {self.root}: {lock.read().strip() or 'unknown'}",
+                    f"another run works in {self.root}: {_holder(lock)}",
                     code="locked",
                     do="wait for it to end, or let --lock-timeout SECONDS wait",
                 )
@@ -95,7 +95,10 @@ class DataDir:
             lock.write(f"process {os.getpid()}, {owner}")
             lock.flush()
             self._empty_temporary()
-            yield
+            try:
+                yield
+            finally:
+                lock.truncate(0)
 
     def require_space(self, needed: int, purpose: str) -> None:
         """Refuse to begin what the disk cannot hold; ``needed`` in bytes.
@@ -131,3 +134,13 @@ def _acquired(lock: IO[str], deadline: float) -> bool:
             time.sleep(_LOCK_PAUSE)
         else:
             return True
+
+
+def _holder(lock: IO[str]) -> str:
+    """Return what the run that works wrote down; it does so right after it got the lock."""
+    for _ in range(_HOLDER_LOOKS):
+        lock.seek(0)
+        if holder := lock.read().strip():
+            return holder
+        time.sleep(_LOCK_PAUSE)
+    return "unknown"

@@ -469,6 +469,22 @@ def test_a_signal_ends_a_run_at_once_and_loses_nothing(tmp_path, seed, number, c
     assert finops.aws("show-state").document["runs"][1]["exit_code"] == 130
 
 
+def test_sigterm_is_told_from_ctrl_c_even_inside_compiled_text(tmp_path):
+    (tmp_path / "stopped.py").write_text(
+        "import sys\nfrom finops.cli import keep, main\n"
+        "keep.config = lambda *_: exec('import os; os.kill(os.getpid(), 15); list(range(10**6))')\n"
+        "sys.exit(main(['config']))\n"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-m", "stopped"],
+        capture_output=True,
+        check=False,
+        env=dict(os.environ, PYTHONPATH=f"{ROOT / 'src'}:{tmp_path}"),
+    )
+
+    assert answer.returncode == 143
+
+
 def test_a_full_disk_under_stdout_is_said_in_one_line():
     with Path("/dev/full").open("w") as full:
         answer = subprocess.run(

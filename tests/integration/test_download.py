@@ -326,6 +326,23 @@ def test_a_month_that_is_being_overwritten_is_left_for_later(
     assert finops.loaded(cost=cost) == expected(new) != expected(old)
 
 
+def test_what_was_begun_of_a_replaced_delivery_goes(tmp_path, seed, bucket, finops):
+    layout = SampleLayout(versioning="overwrite")
+    for refresh in (1, 2):
+        tree = tmp_path / f"tree{refresh}"
+        write_sample(tree, periods=PERIODS[:1], rows=200, seed=seed, layout=layout, refresh=refresh)
+        upload(tree, bucket)
+        finops.aws("discover-manifests")
+        finops.aws("extract-manifests")
+        if refresh == 1:
+            (manifest,) = finops.data.rglob("manifest.json")
+            (manifest.parent / "0001-00000000.csv.gz.part").write_bytes(b"half")
+
+    assert finops.aws("extract-billing").code == 0
+
+    assert not list(finops.data.rglob("*.part"))
+
+
 def test_a_source_that_keeps_changing_is_left_for_later(tmp_path, seed, bucket, finops):
     layout = SampleLayout(versioning="overwrite", files=1)
     tree = tmp_path / "tree"

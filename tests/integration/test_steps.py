@@ -4,6 +4,7 @@ import fcntl
 import sqlite3
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -165,6 +166,19 @@ def test_a_second_run_at_once_is_told_to_wait(finops):
         answer = finops.aws("import-cur")
 
     assert (answer.code, answer.document["error"]["code"]) == (75, "locked")
+    assert "process 4711, run x" in answer.document["error"]["what"]
+
+
+def test_a_run_that_only_just_began_is_named(finops):
+    finops.aws("discover-manifests")
+    with (finops.data / ".lock").open("r+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.truncate(0)
+        writing = threading.Timer(0.5, lambda: (lock.write("process 4711, run x"), lock.flush()))
+        writing.start()
+        answer = finops.aws("import-cur")
+        writing.join()
+
     assert "process 4711, run x" in answer.document["error"]["what"]
 
 

@@ -22,6 +22,10 @@ _BROKEN_PIPE = 141
 _TERMINATED = 143
 
 
+class _TerminatedError(KeyboardInterrupt):
+    """A SIGTERM. Python itself would end as on Ctrl-C if it were a plain ``KeyboardInterrupt``."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code (``docs/errors.md`` lists them)."""
     os.umask(0o077)
@@ -56,7 +60,7 @@ def _stopped_by_sigterm() -> Iterator[list[int]]:
 
     def stop(number: int, _frame: object) -> None:
         came.append(number)
-        raise KeyboardInterrupt
+        raise _TerminatedError
 
     before = signal.signal(signal.SIGTERM, stop)
     try:

@@ -75,6 +75,7 @@ def _download(run: Run, storage: Storage, attempt: Attempt) -> PeriodResult:
     delivery = attempt.delivery
     folder = run.data.staging(delivery)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _remove_parts(folder)
     attempt = run.state.move(attempt, DeliveryState.DOWNLOADING, path=folder)
     crash_point("downloading")
     with run.track(f"{delivery.period} download", delivery.bytes) as advance:
@@ -96,6 +97,13 @@ def _note_delivery(run: Run, delivery: Delivery, folder: Path) -> None:
     sums = "".join(f"{file.sha256}  {file.path.name}\n" for file in noted)
     (folder / SUMS_NAME).write_text(sums, "utf-8")
     (folder / DELIVERY_NAME).write_text(delivery.to_json(), "utf-8")
+
+
+def _remove_parts(folder: Path) -> None:
+    """Remove what was begun of other deliveries of the period: nobody will go on with it."""
+    for part in folder.parent.glob("*/*.part"):
+        if part.parent != folder:
+            part.unlink()
 
 
 def _download_files(

@@ -86,6 +86,15 @@ def upload(folder: Path, bucket) -> None:
             bucket.client.put_object(Bucket=bucket.name, Key=key, Body=path.read_bytes())
 
 
+def upload_manifests_again(bucket) -> None:
+    """Write a bucket's manifests once more, as AWS does when all files are there."""
+    place = {"Bucket": bucket.name}
+    for listed in bucket.client.list_objects_v2(**place)["Contents"]:
+        if listed["Key"].endswith("Manifest.json"):
+            body = bucket.client.get_object(**place, Key=listed["Key"])["Body"].read()
+            bucket.client.put_object(**place, Key=listed["Key"], Body=body)
+
+
 def expected(deliveries):
     """Return rows and billed cost by period, as the generator reports them."""
     return {str(each.period): (each.rows, sum(each.unblended.values())) for each in deliveries}

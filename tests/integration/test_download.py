@@ -12,7 +12,7 @@ from finops.errors import AccessError, BadDataError, ConfigError, TemporaryError
 from finops.storage import open_storage
 from finops.storage.s3 import S3Storage
 from finops.vendors.aws.sample import SampleLayout, write_sample
-from tests.driver import PERIODS, Finops, expected, upload
+from tests.driver import PERIODS, Finops, expected, upload, upload_manifests_again
 
 
 @pytest.fixture
@@ -36,13 +36,6 @@ def get(bucket, key):
 
 def put(bucket, key, body):
     bucket.client.put_object(Bucket=bucket.name, Key=key, Body=body)
-
-
-def put_manifests(bucket):
-    """Write the manifests once more, as AWS does when all files are there."""
-    for listed in bucket.client.list_objects_v2(Bucket=bucket.name)["Contents"]:
-        if listed["Key"].endswith("Manifest.json"):
-            put(bucket, listed["Key"], get(bucket, listed["Key"]))
 
 
 def test_listing_goes_on_after_a_thousand_keys(bucket, storage):
@@ -320,7 +313,7 @@ def test_a_month_that_is_being_overwritten_is_left_for_later(
         assert (failed["error"]["code"], failed["error"]["exit_code"]) == ("in-progress", 75)
         assert f"({old[0].rows} rows)" in failed["error"]["kept"]
         assert finops.loaded(cost=cost) == expected([old[0], new[1]])
-        put_manifests(bucket)
+        upload_manifests_again(bucket)
         answer = finops.aws("import-cur")
     assert answer.code == 0
     assert finops.loaded(cost=cost) == expected(new) != expected(old)
@@ -372,7 +365,7 @@ class _ChangingStorage:
             self.downloads += 1
             text = gzip.decompress(get(self.bucket, self.key))
             put(self.bucket, self.key, gzip.compress(text, mtime=self.downloads))
-            put_manifests(self.bucket)
+            upload_manifests_again(self.bucket)
 
         patch = pytest.MonkeyPatch()
         patch.setattr(S3Storage, "download", and_change)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.driver import upload
+from tests.driver import upload, upload_manifests_again
 from tests.reliability import proxy as faults
 from tests.reliability.bills import PERIODS, make_bills, manifest_of, retouched, write_bill
 from tests.reliability.plan import chosen, dice, rounds
@@ -123,6 +123,8 @@ def test_the_bucket_changes_while_it_is_read(
         ended = remote.run()
         proxy.heal()
         swap()
+        if what == "data file":  # until its manifest is written, a delivery is waited for
+            upload_manifests_again(bucket)
 
         trial.recovers(remote, ended, [old if is_loaded else {}, old, then], before)
 

@@ -182,13 +182,14 @@ def _link():
 
 
 BOMBS = {
-    "gzip": (".csv.gz", lambda: gzip.compress(bytes(64 << 20)) * 5, "too-large"),
-    "zip": (".csv.zip", lambda: _zip("a", body=bytes(257 << 20)), "too-large"),
+    "gzip": (".csv.gz", lambda: gzip.compress(b"0\n" * (32 << 20)) * 5, "too-large"),
+    "zip": (".csv.zip", lambda: _zip("a", body=b"0\n" * (129 << 20)), "too-large"),
     "entries": (".csv.zip", lambda: _zip(*map(str, range(10_000))), "damaged-file"),
     "columns": (".csv", lambda: ",".join(map(str, range(5_001))).encode(), "too-large"),
     "header": (".csv", lambda: b"x" * (20 << 20), "bad-file"),
     "quoted header": (".csv", lambda: b'"' + b"x\n" * (3 << 20), "bad-file"),
     "field": (".csv", f"{COST},a\n1,{'x' * (17 << 20)}\n".encode, "bad-file"),
+    "last line": (".csv", lambda: f"{COST}\n1\n".encode() + b"2" * (40 << 20), "bad-file"),
     "line": (
         ".csv.gz",
         lambda: gzip.compress(f"{COST}\n1".encode() + bytes(200 << 20)),

@@ -210,7 +210,7 @@ def refuse_bomb(tmp_path, content, compression):
 
 
 def test_a_gzip_bomb_is_refused_while_it_is_read(tmp_path) -> None:
-    member = gzip.compress(bytes(64 << 20), mtime=0)
+    member = gzip.compress(b"0\n" * (32 << 20), mtime=0)
 
     assert refuse_bomb(tmp_path, member * 16, "gzip") < 16 << 20
 
@@ -218,7 +218,7 @@ def test_a_gzip_bomb_is_refused_while_it_is_read(tmp_path) -> None:
 def test_a_zip_bomb_is_refused_while_it_is_read(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(integrity, "_INFLATED", 8 << 20)
 
-    assert refuse_bomb(tmp_path, zipped(("a", bytes(64 << 20))), "zip") < 16 << 20
+    assert refuse_bomb(tmp_path, zipped(("a", b"0\n" * (32 << 20))), "zip") < 16 << 20
 
 
 @pytest.mark.parametrize("compression", ["gzip", "zip"])
@@ -235,6 +235,30 @@ def test_what_shrinks_well_but_stays_small_is_no_bomb(tmp_path, monkeypatch, com
 def test_what_is_large_but_shrinks_as_bills_do_is_no_bomb(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(integrity, "_INFLATED", 1)
     verify(tmp_path, gzipped(CSV * 20), compression="gzip")
+
+
+def packed(body, compression):
+    pack = {"gzip": gzip.compress, "zip": lambda text: zipped(("a", text)), "none": bytes}
+    return pack[compression](body)
+
+
+@pytest.mark.parametrize("compression", ["gzip", "zip", "none"])
+@pytest.mark.parametrize("end", [b"", b"\n", b"\n2\n"])
+def test_a_line_that_duckdb_would_drop_is_refused(tmp_path, compression, end) -> None:
+    body = b"a\n1\n" + b"x" * (40 << 20) + end
+    (tmp_path / "file").write_bytes(packed(body, compression))
+
+    with pytest.raises(BadDataError, match="a row is longer") as caught:
+        verify_file(tmp_path / "file", KEY, "csv", compression)
+    assert (caught.value.code, caught.value.where) == ("bad-file", KEY)
+
+
+@pytest.mark.parametrize("compression", ["gzip", "zip", "none"])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+def test_any_number_of_lines_is_no_long_line(tmp_path, compression, end) -> None:
+    line = b"x" * (4 << 20) + end
+
+    verify(tmp_path, packed(line * 6, compression), compression=compression)
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -151,7 +151,7 @@ class State:
         """
         same = self.supersede(delivery)
         if same:
-            return same
+            return self._renew(same, delivery.manifest_etag)
         with self._transaction():
             row = self._db.execute(
                 "INSERT INTO manifests (vendor, export, manifest_id, billing_month, state,"
@@ -171,6 +171,15 @@ class State:
                 ),
             ).fetchone()
         return self.attempt(row["id"])
+
+    def _renew(self, attempt: Attempt, manifest_etag: str) -> Attempt:
+        """Note that the manifest was written anew and lists the same delivery."""
+        renewed = replace(attempt.delivery, manifest_etag=manifest_etag)
+        with self._transaction():
+            self._db.execute(
+                "UPDATE manifests SET delivery = ? WHERE id = ?", (renewed.to_json(), attempt.id)
+            )
+        return self.attempt(attempt.id)
 
     def supersede(self, delivery: Delivery) -> Attempt | None:
         """Close open attempts at other deliveries of the period; return the one at this."""

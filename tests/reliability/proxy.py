@@ -182,12 +182,12 @@ def shorten(by):
     return harm
 
 
-def flip(bit):
-    """Turn one bit of the body."""
+def flip_any(chance):
+    """Turn one bit of each body."""
 
     def harm(answer):
         body = bytearray(answer.body)
-        body[bit // 8 % len(body)] ^= 1 << bit % 8
+        body[chance.randrange(len(body))] ^= 1 << chance.randrange(8)
         answer.body = bytes(body)
 
     return harm

@@ -123,8 +123,7 @@ def test_the_bucket_changes_while_it_is_read(
         ended = remote.run()
         proxy.heal()
         swap()
-        if what == "data file":  # until its manifest is written, a delivery is waited for
-            upload_manifests_again(bucket)
+        upload_manifests_again(bucket)  # until then a delivery is waited for
 
         trial.recovers(remote, ended, [old if is_loaded else {}, old, then], before)
 

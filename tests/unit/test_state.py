@@ -229,6 +229,15 @@ def test_the_same_delivery_goes_on_where_it_was(state, reached) -> None:
     assert len(state.attempts()) == 1
 
 
+def test_a_manifest_written_anew_for_the_same_delivery_is_the_one_to_look_for(state) -> None:
+    first = state.discover(delivery(), "r1")
+    rewritten = dataclasses.replace(delivery(), manifest_etag="n")
+
+    again = state.discover(rewritten, "r2")
+
+    assert (again.id, again.delivery) == (first.id, rewritten)
+
+
 @pytest.mark.parametrize("reached", [S.LOADED, S.FAILED])
 def test_a_finished_delivery_is_begun_anew(state, reached) -> None:
     attempt = brought_to(state, reached, state.discover(delivery(), "run-1"))

@@ -23,8 +23,9 @@ FORMS = ["csv", "csv.gz", "parquet"]
 IDENTITY, USAGE, COST = (list(COLUMNS)[at] for at in (0, 2, 3))
 PARQUET_ROWS = """
 import duckdb, json, sys
-rows = duckdb.execute(f"SELECT {sys.argv[2]} FROM read_parquet(?)", [sys.argv[1]]).fetchall()
-print(json.dumps(rows, default=str))
+found = duckdb.execute("SELECT * FROM read_parquet(?)", [sys.argv[1]])
+names = [column[0] for column in found.description]
+print(json.dumps([dict(zip(names, row)) for row in found.fetchall()], default=str))
 """
 
 
@@ -115,12 +116,13 @@ def _money(text):
 
 
 def _parquet_content(path):
-    names = ", ".join(COLUMNS[name] for name in (IDENTITY, USAGE, COST))
-    command = [sys.executable, "-c", PARQUET_ROWS, str(path), names]
+    command = [sys.executable, "-c", PARQUET_ROWS, str(path)]
     told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    names = [COLUMNS[name] for name in (IDENTITY, USAGE, COST)]
+    rows = [[row.get(name) for name in names] for row in json.loads(told)]
     return Counter(
         (identity or "", usage or "", cost if cost is None else Decimal(repr(cost)))
-        for identity, usage, cost in json.loads(told)
+        for identity, usage, cost in rows
     )
 
 

@@ -76,6 +76,6 @@ def _verify_files(data: DataDir, export: Export, load: Load) -> Finding:
     for delivery in staged_deliveries(data, export, load.period):
         if delivery.fingerprint == load.fingerprint:
             damaged = damaged_files(data, delivery)
-            detail = ", ".join(damaged) or f"{len(delivery.files)} files"
+            detail = ", ".join(damaged) or "as they were downloaded"
             return Finding(export.name, load.period, "staged files", not damaged, detail)
     return Finding(export.name, load.period, "staged files", None, "not in staging any more")

@@ -53,7 +53,8 @@ VENDORS = tuple(
 class Key:
     """One configuration key. ``kind`` is str, int, size, path, place or period.
 
-    ``example`` is what documentation shows of a key that has no default.
+    ``example`` is what documentation shows of a key that has no default; ``limits`` are the
+    smallest and the largest number.
     """
 
     name: str
@@ -63,15 +64,28 @@ class Key:
     choices: tuple[str, ...] = ()
     short_environment: bool = True
     example: str = ""
+    limits: tuple[int, int] = (0, 0)
 
 
 PROJECT_KEYS = (
     Key("name", "name of the project", "open-finops"),
     Key("data_dir", "folder of the database, state and staging", "./data", "path"),
-    Key("keep_deliveries", "deliveries per period that stay in staging", 2, "int"),
-    Key("keep_periods", "newest billing periods that stay in the database; 0: all", 0, "int"),
+    Key("keep_deliveries", "deliveries per period that stay in staging", 2, "int", limits=(1, 999)),
+    Key(
+        "keep_periods",
+        "newest billing periods that stay in the database; 0: all",
+        0,
+        "int",
+        limits=(0, 999),
+    ),
     Key("memory_limit", "memory the database may take, for example 4GB", "", "size", example="4GB"),
-    Key("threads", "threads of the database; 0: all of machine or container", 0, "int"),
+    Key(
+        "threads",
+        "threads of the database; 0: all of machine or container",
+        0,
+        "int",
+        limits=(0, 256),
+    ),
     Key("temp_dir", "folder for what a run spills and unpacks", "", "path", example="./spill"),
 )
 
@@ -253,12 +267,6 @@ def load_config(
         for key in WAREHOUSE_KEYS:
             _resolve(sources, f"warehouse.{name}", key)
     _refuse_shared_datasets(exports)
-    if project["keep_deliveries"] < 1:
-        raise ConfigError(
-            "keep_deliveries is at least 1",
-            where=sources.source("project", "keep_deliveries"),
-            do="write keep_deliveries = 2, or leave it out",
-        )
     return Config(
         file=sources.file,
         **{name: value for name, value in project.items() if name != "name"},
@@ -480,11 +488,17 @@ def _checked(value: Any, key: Key, source: str, base: Path) -> Any:
 
 
 def _integer(value: Any, key: Key, source: str) -> int:
-    if isinstance(value, str) and re.fullmatch(r"\d+", value):
-        return int(value)
-    if isinstance(value, bool) or not isinstance(value, int):
+    number = int(value) if isinstance(value, str) and re.fullmatch(r"-?\d+", value) else value
+    if isinstance(number, bool) or not isinstance(number, int):
         raise _wrong_type(key, value, "a whole number", source)
-    return value
+    least, most = key.limits
+    if not least <= number <= most:
+        raise ConfigError(
+            f"{key.name} is {number}; it can be {least} to {most}",
+            where=source,
+            do=f"write for example {key.name} = {key.default}, or leave it out",
+        )
+    return number
 
 
 def _size(value: str, key: Key, source: str) -> str:

@@ -315,9 +315,18 @@ def test_a_value_of_the_wrong_type_is_refused_with_its_line(tmp_path, text, line
     assert error.where == f"{tmp_path / 'config.toml'}, line {line}"
 
 
-@pytest.mark.parametrize("text", ["keep_deliveries = 0", "keep_deliveries = -1"])
-def test_at_least_one_delivery_is_kept(tmp_path, text) -> None:
-    assert "keep_deliveries" in refusal(tmp_path, f"[project]\n{text}\n").what
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("keep_deliveries = 0", "keep_deliveries = -1", "keep_periods = -1"),
+        *("threads = -1", "threads = 99999"),
+    ],
+)
+def test_a_number_out_of_bounds_is_refused(tmp_path, text) -> None:
+    error = refusal(tmp_path, f"[project]\n{text}\n")
+
+    assert error.what.startswith(text.split()[0])
+    assert error.where.endswith("line 2")
 
 
 @pytest.mark.parametrize(

@@ -539,7 +539,7 @@ def _wrong_type(key: Key, value: Any, wanted: str, source: str) -> ConfigError:
         f"{key.name} is {value!r}, which is not {wanted}",
         code="wrong-type",
         where=source,
-        do=f"write for example {key.name} = {key.default or 'text'!r}",
+        do=f"write for example {key.name} = {'text' if key.default == '' else key.default!r}",
     )
 
 

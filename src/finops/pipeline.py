@@ -35,8 +35,11 @@ def import_billing(
             staged = [PeriodResult(export.name, None, Outcome.FAILED, error=error)]
         results.update({(result.export, result.period): result for result in staged})
     # Each period is replaced in one commit; all of them are published by one rename.
-    loaded = load_billing_local(run, exports)
-    results.update({(result.export, result.period): result for result in loaded})
+    for result in load_billing_local(run, exports):
+        # An earlier delivery may have waited in staging: what failed since is not hidden by it.
+        before = results.setdefault((result.export, result.period), result)
+        if not before.error:
+            results[result.export, result.period] = result
     return list(results.values())
 
 

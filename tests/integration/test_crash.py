@@ -30,12 +30,13 @@ def totals(tmp_path, seed):
     )
 
 
-def killed(finops, fault, *arguments):
-    """Run the import in a process of its own and let it be killed."""
+def killed(finops, fault, *command):
+    """Run the import, or another command, in a process of its own and let it be killed."""
+    command = command or ("aws", "import-cur", *finops.flags)
     done = subprocess.run(
         [
             *(sys.executable, "-m", "finops", "--data-dir", str(finops.data)),
-            *("aws", "import-cur", *finops.flags, *arguments),
+            *command,
         ],
         check=False,
         capture_output=True,
@@ -53,25 +54,26 @@ def unended_run(finops):
     return next(run["run_id"] for run in runs if run["exit_code"] is None)
 
 
-def test_the_next_run_goes_on_in_the_clone_of_a_killed_one(finops, totals):
+def test_the_next_run_publishes_what_a_killed_one_had_committed(finops, totals):
     killed(finops, "committed#2")
     assert not finops.database.exists()
     dead = unended_run(finops)
     answer = finops.aws("import-cur")
 
-    assert (answer.code, set(answer.outcomes.values())) == (0, {"loaded"})
+    assert answer.code == 0
+    assert answer.outcomes == {"2024-01": "loaded", "2024-02": "unchanged", "2024-03": "unchanged"}
+    assert "published 2 loads" in answer.document["notices"][0]
     assert finops.loaded() == totals
-    by_the_dead = {period for period, load in load_ids(finops).items() if load.startswith(dead)}
-    assert by_the_dead == set(totals)
+    assert all(load.startswith(dead) for load in load_ids(finops).values())
     assert finops.query("SELECT count(*) FROM finops.loads") == [(3,)]
     assert not list(finops.data.glob("*.next*"))
 
 
-def test_every_single_step_goes_on_in_that_clone_too(finops, totals):
+def test_every_single_step_publishes_it_too(finops, totals):
     killed(finops, "committed#2")
     answer = finops.aws("load-billing-local")
 
-    assert answer.outcomes == dict.fromkeys(totals, "loaded")
+    assert answer.outcomes == {"2024-01": "loaded"}
     assert finops.loaded() == totals
 
 
@@ -220,4 +222,60 @@ def test_a_program_that_writes_into_the_store_is_named_and_nothing_is_moved(fino
         writer.stdin.close()
 
     assert not list(finops.data.glob("*damaged*"))
+    assert finops.loaded() == totals
+
+
+@pytest.fixture
+def restated(finops, totals, tmp_path, seed):
+    """The totals of two deliveries, both loaded, the second of which counts."""
+    assert finops.aws("import-cur").code == 0
+    newer = write_sample(
+        tmp_path / "bucket", periods=PERIODS, rows=60, seed=seed, layout=SampleLayout(), refresh=2
+    )
+    assert finops.aws("import-cur").code == 0
+    return totals, expected(newer)
+
+
+@pytest.mark.parametrize("point", ["cloned", "rows-read", "committed", "checkpointed", "published"])
+def test_a_killed_rollback_is_done_or_not_and_leaves_nothing(finops, restated, point):
+    older, newer = restated
+    killed(finops, point, "rollback", "2024-02")
+    done = point in ("committed", "checkpointed", "published")
+    wanted = {**newer, "2024-02": older["2024-02"]} if done else newer
+    answer = finops.aws("import-cur")
+
+    assert answer.code == 0
+    assert answer.outcomes["2024-02"] == ("held back" if done else "unchanged")
+    assert finops.loaded() == wanted
+    assert not list(finops.data.glob("*.next*"))
+    assert finops.aws("load-billing-local").results == []
+    assert finops("verify").code == 0
+    if not done:
+        assert finops("rollback", "2024-02").code == 0
+        assert finops.loaded() == {**newer, "2024-02": older["2024-02"]}
+
+
+def test_a_killed_import_then_a_killed_forget(finops, restated, tmp_path, seed):
+    layout = SampleLayout()
+    bucket, periods = tmp_path / "bucket", PERIODS[2:]
+    third = write_sample(bucket, periods=periods, rows=60, seed=seed, layout=layout, refresh=3)
+    killed(finops, "committed")
+    killed(finops, "checkpointed", "forget", "2024-03")
+    assert finops.aws("import-cur").code == 0
+    assert finops.loaded() == {**restated[1], **expected(third)}
+
+    assert finops("forget", "2024-03").code == 0
+    assert finops.aws("import-cur").code == 0
+    assert set(finops.loaded()) == {"2024-01", "2024-02"}
+
+
+def test_a_failed_discovery_is_not_hidden_by_what_waited_in_staging(finops, totals, tmp_path):
+    for step in ("discover-manifests", "extract-manifests", "extract-billing"):
+        assert finops.aws(step).code == 0
+    (manifest,) = (tmp_path / "bucket").glob("*/*/20240201-*/*-Manifest.json")
+    manifest.write_text("{")
+    answer = finops.aws("import-cur")
+
+    assert answer.code == 3
+    assert answer.outcomes["2024-02"] == "failed"
     assert finops.loaded() == totals

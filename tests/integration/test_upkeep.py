@@ -238,7 +238,7 @@ def test_rebuild_makes_a_damaged_store_again_and_keeps_the_old_file(finops, load
     with finops.database.open("r+b") as file:
         file.write(bytes(8192))
     refused = finops.aws("import-cur")
-    assert (refused.code, refused.document["error"]["code"]) == (74, "database")
+    assert (refused.code, refused.document["error"]["code"]) == (74, "damaged")
 
     assert finops("rebuild").code == 0
     assert finops.loaded() == second
@@ -314,3 +314,69 @@ def test_before_anything_is_loaded_there_is_a_word_for_it(finops, command):
 
     assert answer.code == 74
     assert answer.document["error"]["code"] == "no-database"
+
+
+@pytest.mark.usefixtures("loaded")
+def test_what_was_never_loaded_has_no_history_and_cannot_be_verified(finops):
+    assert finops("history", "2030-01", "--json").document["loads"] == []
+    answer = finops("verify", "2030-01", "--json")
+    assert (answer.code, answer.document["error"]["code"]) == (74, "not-loaded")
+
+
+@pytest.mark.usefixtures("loaded")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("status", "--max-age", "99999999999d"),
+        ("rebuild", "--lock-timeout", "nan"),
+        ("rebuild", "--lock-timeout", "-1"),
+    ],
+)
+def test_impossible_flags_are_a_wrong_command_line(finops, arguments):
+    assert finops(*arguments).code == 2
+
+
+@pytest.mark.usefixtures("loaded")
+def test_every_age_is_too_old_for_zero_hours(finops):
+    assert finops("status", "--max-age", "0h").code == 1
+
+
+def test_a_damaged_block_anywhere_is_found_and_rebuilt(finops, loaded):
+    _, second = loaded
+    whole = finops.database.read_bytes()
+    found = 0
+    for block in range(12288, len(whole), 262144):
+        damaged = bytearray(whole)
+        damaged[block + 5000 : block + 5008] = b"\xff" * 8
+        finops.database.unlink()  # DuckDB remembers the file that it had open
+        finops.database.write_bytes(damaged)
+        answer = finops("verify", "--json")
+        if answer.code:
+            found += 1
+            assert (answer.code, answer.document["error"]["code"]) == (74, "damaged")
+        assert finops("rebuild").code == 0
+        assert finops.loaded() == second
+        finops.database.unlink()
+        finops.database.write_bytes(whole)
+    assert found
+
+
+def test_a_healthy_store_is_never_set_aside_for_want_of_memory(finops, loaded, monkeypatch):
+    _, second = loaded
+    monkeypatch.setenv("FINOPS_MEMORY_LIMIT", "1KB")
+    assert finops("rebuild").code == 74
+    monkeypatch.delenv("FINOPS_MEMORY_LIMIT")
+
+    assert not list(finops.data.glob("*damaged*"))
+    assert finops.loaded() == second
+
+
+def test_a_damaged_store_stays_where_the_exports_in_staging_are_not_known(finops, loaded):
+    (finops.data / "staging/aws/default").rename(finops.data / "staging/aws/prod")
+    content = finops.database.read_bytes()[:-300_000]
+    finops.database.write_bytes(content)
+    answer = finops("rebuild", "--json")
+
+    assert (answer.code, answer.document["error"]["code"]) == (78, "config")
+    assert "aws/prod" in answer.document["error"]["what"]
+    assert finops.database.read_bytes() == content

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -252,16 +253,23 @@ def _add_key_flags(parser: argparse.ArgumentParser, group: argparse._ArgumentGro
 def _add_lock_timeout(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--lock-timeout",
-        type=float,
+        type=_seconds,
         default=0,
         metavar="SECONDS",
         help="wait this long for another run in the data folder; default %(default)s",
     )
 
 
+def _seconds(text: str) -> float:
+    if not re.fullmatch(r"\d+(\.\d+)?", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
+    return float(text)
+
+
 def _add_upkeep(commands: argparse._SubParsersAction[_Parser], step: Step) -> str:
     parser = _subparser(commands, step.name, step.help, step.handler)
-    parser.add_argument("--export", metavar="NAME", help="one of the loaded exports")
+    if step.name != "rebuild":
+        parser.add_argument("--export", metavar="NAME", help="one of the loaded exports")
     if "period" in step.flags:
         parser.add_argument("period", metavar="YYYY-MM", help="the billing period")
     if "any_period" in step.flags:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -38,7 +38,7 @@ def status(arguments: argparse.Namespace, output: Output) -> int:
     age = _age(arguments.max_age) if arguments.max_age else None
     now = datetime.now(UTC)
     found = statuses.status(configured(arguments).data, arguments.export)
-    stale = [each.export.name for each in found if age and each.is_stale(age, now)]
+    stale = [each.export.name for each in found if age is not None and each.is_stale(age, now)]
     output.answer({"exports": [_status_document(each) for each in found], "stale": stale})
     titles = ("export", "periods", "first", "last", "rows", "newest delivery", "loaded")
     rows = [_status_row(each, now) for each in found]
@@ -46,7 +46,7 @@ def status(arguments: argparse.Namespace, output: Output) -> int:
     for each in found:
         for problem in each.problems:
             output.say(f"{each.export.name} {problem}")
-    if not stale and (found or not age):
+    if not stale and (found or age is None):
         return 0
     error = FinopsError(
         f"no delivery of {', '.join(stale) or 'any export'} is younger than {arguments.max_age}",
@@ -120,8 +120,7 @@ def forget(arguments: argparse.Namespace, output: Output) -> int:
 def rebuild(arguments: argparse.Namespace, output: Output) -> int:
     """``rebuild``: the database again, from the deliveries in staging."""
     with _run(arguments, output, set_aside=True) as run:
-        exports = _known_exports(run, arguments.export)
-        results = rebuilding.rebuild(run, exports)
+        results = rebuilding.rebuild(run)
         error = end_run(run, results)
     show_results(output, results, run.notices)
     if not results:
@@ -133,17 +132,18 @@ def rebuild(arguments: argparse.Namespace, output: Output) -> int:
 def _run(
     arguments: argparse.Namespace, output: Output, *, set_aside: bool = False
 ) -> Iterator[Run]:
-    """Begin a run as the steps do; what it replaces on purpose may shrink."""
+    """Begin a run as the steps do."""
     config = configured(arguments)
-    with start_run(
-        config,
-        arguments.command,
-        output.track,
-        run_id=output.run_id,
-        lock_timeout=arguments.lock_timeout,
-        allow_shrink=True,
-    ) as run:
-        aside = rebuilding.set_damaged_store_aside(run.data) if set_aside else None
+    with (
+        start_run(
+            config,
+            arguments.command,
+            output.track,
+            run_id=output.run_id,
+            lock_timeout=arguments.lock_timeout,
+        ) as run,
+        rebuilding.damaged_store_aside(config) if set_aside else nullcontext() as aside,
+    ):
         if aside:
             run.notices.append(f"the damaged database is now {aside.name}")
         reconcile_state(run)
@@ -162,16 +162,8 @@ def _export_of(run: Run, name: str | None, period: BillingPeriod) -> Export:
     )
 
 
-def _known_exports(run: Run, name: str | None) -> Sequence[Export]:
-    """Return the exports of the store, or of the configuration where the store is new."""
-    if run.data.database.exists():
-        with reading(run.data) as db:
-            return stored_exports(db, name)
-    return [export for export in run.config.exports if name in (None, export.name)]
-
-
 def _age(text: str) -> timedelta:
-    match = re.fullmatch(r"(\d+)([mhd])", text)
+    match = re.fullmatch(r"(\d{1,6})([mhd])", text)
     if match is None:
         raise UsageError(f"{text!r} is not an age", do="write for example 36h, 90m or 2d")
     return timedelta(**{_UNITS[match[2]]: int(match[1])})

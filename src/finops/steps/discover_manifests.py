@@ -55,11 +55,12 @@ def _compare(
         return PeriodResult.failed(found, found.error)
     if force:
         return PeriodResult.of(found, Outcome.DISCOVERED)
-    if loaded and loaded.fingerprint == found.fingerprint:
-        unchanged = PeriodResult.of(found, Outcome.UNCHANGED)
-        return replace(unchanged, rows=loaded.rows, totals=loaded.totals)
     is_held = not holds.isdisjoint(((found.period, found.fingerprint), (found.period, None)))
-    return PeriodResult.of(found, Outcome.HELD if is_held else Outcome.DISCOVERED)
+    unchanged = loaded is not None and loaded.fingerprint == found.fingerprint
+    if not (unchanged or is_held):
+        return PeriodResult.of(found, Outcome.DISCOVERED)
+    result = PeriodResult.of(found, Outcome.UNCHANGED if unchanged else Outcome.HELD)
+    return replace(result, rows=loaded.rows, totals=loaded.totals) if loaded else result
 
 
 def _queue(

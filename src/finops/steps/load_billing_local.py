@@ -17,13 +17,10 @@ from finops.steps.extract_billing import is_whole, staged_path
 from finops.steps.reconcile_state import load_id, mark_published, remove_staged
 from finops.store.database import reading, writing
 from finops.store.dataset import Dataset
-from finops.store.ledger import Load, LoadedFile, current_loads
+from finops.store.ledger import LoadedFile, current_loads
 from finops.store.replace import Staged, replace_period, transaction
 from finops.store.sql import Connection
 from finops.vendors import find_vendor
-
-# What is staged, and what a killed run committed in its clone and never published.
-_TO_LOAD = (DeliveryState.STAGED, DeliveryState.LOADING)
 
 
 def load_billing_local(run: Run, exports: Sequence[Export]) -> list[PeriodResult]:
@@ -34,8 +31,7 @@ def load_billing_local(run: Run, exports: Sequence[Export]) -> list[PeriodResult
     """
     if not any(_has_work(run, export) for export in exports):
         return []
-    run.data.require_space(_space_needed(run, exports), "loading")
-    with writing(run.data) as db:
+    with writing(run.data, _space_needed(run, exports)) as db:
         results = [result for export in exports for result in _load_export(run, db, export)]
         dropped = [(export, _drop_old_periods(run, Dataset(db, export))) for export in exports]
     mark_published(run)
@@ -45,13 +41,8 @@ def load_billing_local(run: Run, exports: Sequence[Export]) -> list[PeriodResult
     return results
 
 
-def load_delivery(run: Run, dataset: Dataset, attempt: Attempt) -> PeriodResult:
-    """Replace one billing period in an open clone; what fails leaves it as it was."""
-    return settle(run, dataset.export, attempt, partial(_load, run, dataset))
-
-
 def _has_work(run: Run, export: Export) -> bool:
-    if any(open_attempts(run, export, state) for state in _TO_LOAD):
+    if open_attempts(run, export, DeliveryState.STAGED):
         return True
     if not run.data.database.exists():
         return False
@@ -63,14 +54,13 @@ def _has_work(run: Run, export: Export) -> bool:
 
 
 def _space_needed(run: Run, exports: Sequence[Export]) -> int:
-    """Estimate the bytes that a load takes for a while: the clone, and rows twice."""
+    """Estimate the bytes that a load takes for a while, beside the clone: rows twice."""
     staged = [
         attempt.delivery.bytes
         for export in exports
         for attempt in open_attempts(run, export, DeliveryState.STAGED)
     ]
-    store = run.data.database
-    return 2 * sum(staged) + (store.stat().st_size if store.exists() else 0)
+    return 2 * sum(staged)
 
 
 def _load_export(run: Run, db: Connection, export: Export) -> list[PeriodResult]:
@@ -78,15 +68,10 @@ def _load_export(run: Run, db: Connection, export: Export) -> list[PeriodResult]
     with transaction(db):
         if dataset.switch_strategy():
             run.notices.append(f"{export.dataset}: tables are now {export.table_strategy!r}")
-    resumed = [
-        _loaded(attempt, current_loads(db, export.dataset)[attempt.delivery.period])
-        for attempt in open_attempts(run, export, DeliveryState.LOADING)
-    ]
-    loaded = [
-        load_delivery(run, dataset, attempt)
+    return [
+        settle(run, export, attempt, partial(_load, run, dataset))
         for attempt in open_attempts(run, export, DeliveryState.STAGED)
     ]
-    return resumed + loaded
 
 
 def _old_periods(run: Run, dataset: Dataset) -> list[BillingPeriod]:
@@ -105,14 +90,17 @@ def _drop_old_periods(run: Run, dataset: Dataset) -> list[BillingPeriod]:
 
 
 def _load(run: Run, dataset: Dataset, attempt: Attempt) -> PeriodResult:
-    delivery, export = attempt.delivery, dataset.export
     attempt = run.state.move(attempt, DeliveryState.LOADING)
     crash_point("loading")
+    return load_staged(run, dataset, _staged(run, attempt), load_id(attempt))
+
+
+def load_staged(run: Run, dataset: Dataset, staged: Staged, load_id: str) -> PeriodResult:
+    """Replace one billing period in an open clone by a staged delivery, and tell of it."""
+    delivery, export = staged.delivery, dataset.export
     run.log("loading", delivery, bytes=delivery.bytes)
     with run.track(f"{delivery.period} load", delivery.bytes) as advance:
-        load, notices = replace_period(
-            dataset, find_vendor(export.vendor), _staged(run, attempt), load_id(attempt)
-        )
+        load, notices = replace_period(dataset, find_vendor(export.vendor), staged, load_id)
         crash_point("committed")
         advance(delivery.bytes)
     totals = {currency: f"{total:f}" for currency, total in load.totals.items()}
@@ -125,11 +113,7 @@ def _load(run: Run, dataset: Dataset, attempt: Attempt) -> PeriodResult:
             delivery.period,
             f"{load.rounded_cells:,} money cells had more than 24 decimals and were rounded",
         )
-    return _loaded(attempt, load)
-
-
-def _loaded(attempt: Attempt, load: Load) -> PeriodResult:
-    result = PeriodResult.of(attempt.delivery, Outcome.LOADED)
+    result = PeriodResult.of(delivery, Outcome.LOADED)
     return replace(result, rows=load.rows, totals=load.totals)
 
 

@@ -25,21 +25,19 @@ _INTERRUPTED = "interrupted"
 
 
 def reconcile_state(run: Run) -> None:
-    """Close the attempts of killed runs; begin again those that no ledger has.
+    """Publish what a killed run had committed, and begin again what it had not.
 
     Only one run works in the data folder at a time, so whatever is in work was interrupted.
-    What a killed run committed in its clone stays in work: the next load goes on in that
-    clone. A store of an older schema is migrated.
+    A store of an older schema is migrated.
     """
-    if is_outdated(run.data):
+    if committed := unpublished_loads(run.data):
+        run.notices.append(f"published {len(committed)} loads that a killed run had committed")
+    if committed or is_outdated(run.data):
         with writing(run.data):
             pass
+    discard_clone(run.data)
     mark_published(run)
-    committed = unpublished_loads(run.data)
-    left = run.state.attempts(states=_IN_WORK)
-    interrupted = [attempt for attempt in left if load_id(attempt) not in committed]
-    if len(interrupted) == len(left):
-        discard_clone(run.data)
+    interrupted = run.state.attempts(states=_IN_WORK)
     culprit = _culprit(run, interrupted)
     for attempt in interrupted:
         run.state.fail(attempt, CRASHED if attempt is culprit else _INTERRUPTED)
@@ -83,7 +81,7 @@ def _prune_staging(run: Run, attempt: Attempt) -> None:
     """Keep the newest ``keep_deliveries`` of the period; their names sort by delivery time."""
     delivery = attempt.delivery
     place = run.data.staged_period(delivery.vendor, delivery.export, delivery.period)
-    for folder in sorted(place.iterdir(), reverse=True)[run.config.keep_deliveries :]:
+    for folder in sorted(place.glob("*"), reverse=True)[run.config.keep_deliveries :]:
         if folder != attempt.path:
             _remove(run, folder)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,14 +17,20 @@ from pathlib import Path
 import duckdb
 
 from finops.datadir import DataDir
-from finops.errors import LocalError, TemporaryError
+from finops.errors import LocalError, OutOfMemoryError, TemporaryError
 from finops.faults import crash_point
 from finops.schema import schema_scripts
 from finops.store.ledger import load_ids
-from finops.store.sql import Connection, Row, query, run_script, run_statements
+from finops.store.sql import Connection, Row, identifier, query, run_script, run_statements
 
 _STORAGE_VERSION = "v1.4.0"
 _FICLONE = 0x40049409
+_REBUILD = "finops rebuild: it is moved aside and made anew from the staged deliveries"
+# What DuckDB says where the bytes of its file are not its own.
+_DAMAGE = re.compile(
+    r"corrupt|checksum|not a valid|serializ|truncated|not read|out of range|enough bytes|INTERNAL",
+    re.IGNORECASE,
+)
 
 
 @contextmanager
@@ -39,7 +46,7 @@ def reading(data: DataDir, *, allowed_folder: Path | None = None) -> Iterator[Co
             code="no-database",
             do="finops aws import-cur; after finops demo add -c data/demo/config.toml",
         )
-    with _connected(data, data.database, read_only=True) as db:
+    with _explained(data.database), _connected(data, data.database, read_only=True) as db:
         _schema_version(db, data.database)
         if allowed_folder:
             query(db, "SET allowed_directories = ?", [[str(allowed_folder)]])
@@ -49,13 +56,16 @@ def reading(data: DataDir, *, allowed_folder: Path | None = None) -> Iterator[Co
 
 
 @contextmanager
-def writing(data: DataDir) -> Iterator[Connection]:
+def writing(data: DataDir, needed: int = 0) -> Iterator[Connection]:
     """Yield a clone of the store, and publish it by rename when all went well.
 
     Each commit inside is durable in the clone; readers see all of them at once or none. A
-    run that is killed or interrupted leaves its clone to the next one, which goes on in it.
-    A clone in which nothing changed is thrown away, and so is one that met an error.
+    run that is killed or interrupted leaves its clone to the next one, which publishes what
+    was committed in it. A clone in which nothing changed is thrown away, and so is one that
+    met an error. ``needed`` is how many bytes the disk must have beside the clone.
     """
+    store = data.database.stat().st_size if data.database.exists() else 0
+    data.require_space(store + needed, "the copy of the database, and what is loaded,")
     before = _published_content(data)
     resumed = bool(unpublished_loads(data))
     try:
@@ -77,12 +87,14 @@ def writing(data: DataDir) -> Iterator[Connection]:
         raise
     except duckdb.Error as error:
         discard_clone(data)
+        what = f"the database cannot be written: {str(error).splitlines()[0]}"
+        damaged = bool(_DAMAGE.search(what))
         raise LocalError(
-            f"the database cannot be written: {str(error).splitlines()[0]}",
-            code="database",
+            what,
+            code="damaged" if damaged else "database",
             where=str(data.next_database),
             kept="the database is as it was before this run",
-            do="see that disk and memory suffice, then run again",
+            do=_REBUILD if damaged else "see that disk and memory suffice, then run again",
         ) from error
     except BaseException:
         discard_clone(data)
@@ -125,6 +137,12 @@ def is_outdated(data: DataDir) -> bool:
         return _schema_version(db, data.database) < len(schema_scripts("store"))
 
 
+def read_every_cell(db: Connection) -> None:
+    """Read all tables, so that DuckDB compares every block with its checksum."""
+    for schema, table in query(db, "SELECT schema_name, table_name FROM duckdb_tables()"):
+        query(db, f"SELECT max(hash(cells)) FROM {identifier(schema, table)} AS cells")
+
+
 def engine_limits(data: DataDir) -> tuple[str, int]:
     """Return the memory and the threads that DuckDB may take, with what is configured."""
     with _connected(data, Path(":memory:")) as db:
@@ -158,19 +176,26 @@ def _connect(path: Path, *, read_only: bool) -> Connection:
     }
     if not read_only:
         config["storage_compatibility_version"] = _STORAGE_VERSION
-    try:
+    with _explained(path):
         return duckdb.connect(str(path), read_only=read_only, config=config)
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Tell a damaged database from one that is in use, and from a machine at its limits."""
+    try:
+        yield
     except duckdb.Error as error:
-        what = f"the database {path} cannot be opened: {str(error).splitlines()[0]}"
+        what = f"the database {path} cannot be read: {str(error).splitlines()[0]}"
         if "lock on file" in what:
-            raise TemporaryError(
-                what, code="in-use", do="close the program that has it open for writing"
-            ) from error
-        raise LocalError(
-            what,
-            code="database",
-            do="finops rebuild: it is moved aside and made anew from the staged deliveries",
-        ) from error
+            do = "close the program that has it open for writing"
+            raise TemporaryError(what, code="in-use", do=do) from error
+        if isinstance(error, duckdb.OutOfMemoryException):
+            raise OutOfMemoryError(what, do="raise memory_limit") from error
+        if _DAMAGE.search(what):
+            raise LocalError(what, code="damaged", do=_REBUILD) from error
+        do = "check rights, space and memory, then run again"
+        raise LocalError(what, code="database", do=do) from error
 
 
 def _migrate(db: Connection, path: Path) -> None:
@@ -232,12 +257,8 @@ def _schema_version(db: Connection, path: Path) -> int:
     """
     try:
         ((version,),) = query(db, "SELECT schema_version FROM finops.meta")
-    except (duckdb.Error, ValueError) as error:
-        raise LocalError(
-            f"{path} is not a finops database",
-            code="database",
-            do="finops rebuild: it is moved aside and made anew from the staged deliveries",
-        ) from error
+    except (duckdb.CatalogException, ValueError) as error:
+        raise LocalError(f"{path} is no finops database", code="damaged", do=_REBUILD) from error
     if version > len(schema_scripts("store")):
         raise LocalError(
             f"{path} was written by a newer finops (schema {version})",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import zip_longest
 
 from finops.config import Export
 from finops.datadir import DataDir
@@ -47,7 +48,7 @@ def _export_history(db: Connection, export: Export, period: BillingPeriod) -> li
             load.rows - (before.rows if before else 0),
             _changes(load, before),
         )
-        for load, before in zip(loads, [*loads[1:], None], strict=True)
+        for load, before in zip_longest(loads, loads[1:])
     ]
 
 

@@ -7,12 +7,11 @@ from finops.delivery import Delivery
 from finops.errors import LocalError, RefusedError
 from finops.period import BillingPeriod
 from finops.run import PeriodResult, Run
-from finops.steps.load_billing_local import load_delivery
-from finops.steps.reconcile_state import mark_published
+from finops.steps.load_billing_local import load_staged
 from finops.store.database import reading, writing
 from finops.store.dataset import Dataset
 from finops.store.ledger import Load, current_loads, hold, period_loads
-from finops.upkeep.staged import restage, staged_deliveries
+from finops.upkeep.staged import loadable, staged_deliveries
 
 
 def rollback(run: Run, export: Export, period: BillingPeriod) -> PeriodResult:
@@ -26,13 +25,10 @@ def rollback(run: Run, export: Export, period: BillingPeriod) -> PeriodResult:
         RefusedError: no earlier delivery of it is in staging any more.
     """
     current, previous = _choose(run, export, period)
-    attempt = restage(run, previous)
-    with writing(run.data) as db:
+    staged = loadable(run, previous)
+    with writing(run.data, 2 * previous.bytes) as db:
         hold(db, export.dataset, period, current.fingerprint)
-        result = load_delivery(run, Dataset(db, export), attempt)
-        if result.error:
-            raise result.error
-    mark_published(run)
+        result = load_staged(run, Dataset(db, export), staged, f"{run.run_id}-rollback")
     run.notice(export, period, f"{current.delivery_id} is held back; --force loads it again")
     return result
 

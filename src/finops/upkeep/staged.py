@@ -11,8 +11,9 @@ from finops.errors import BadDataError
 from finops.integrity import sha256_of
 from finops.period import BillingPeriod
 from finops.run import Run
-from finops.state import Attempt, DeliveryState, StagedFile
 from finops.steps.extract_billing import DELIVERY_NAME, SUMS_NAME, staged_path
+from finops.store.ledger import LoadedFile
+from finops.store.replace import Staged
 
 
 def staged_deliveries(
@@ -38,8 +39,8 @@ def damaged_files(data: DataDir, delivery: Delivery) -> list[str]:
     ]
 
 
-def restage(run: Run, delivery: Delivery) -> Attempt:
-    """Queue a staged delivery to be loaded once more, without asking the vendor.
+def loadable(run: Run, delivery: Delivery) -> Staged:
+    """Return a staged delivery so that it can be loaded without asking the vendor.
 
     Raises:
         BadDataError: a file of it was changed or removed.
@@ -54,20 +55,13 @@ def restage(run: Run, delivery: Delivery) -> Attempt:
             do=f"finops {delivery.vendor} import-cur --force --export {delivery.export}"
             f" --start-date {delivery.period} --end-date {delivery.period}",
         )
-    attempt = run.state.discover(delivery, run.run_id)
-    if attempt.state == DeliveryState.DISCOVERED:
-        attempt = run.state.move(attempt, DeliveryState.DOWNLOADING, path=folder)
-        _note_files(run, delivery, folder)
-        attempt = run.state.move(attempt, DeliveryState.STAGED)
-    return attempt
-
-
-def _note_files(run: Run, delivery: Delivery, folder: Path) -> None:
     sums = _sums(folder)
-    for position, file in enumerate(delivery.files):
-        path = staged_path(folder, position, delivery)
-        noted = StagedFile(file.key, file.size, file.etag, path, sums[path.name])
-        run.state.add_staged_file(delivery, noted)
+    paths = [staged_path(folder, position, delivery) for position in range(len(delivery.files))]
+    files = tuple(
+        (path, LoadedFile(file.key, file.size, file.etag, sums[path.name]))
+        for path, file in zip(paths, delivery.files, strict=True)
+    )
+    return Staged(delivery, files, run.data.temporary, allow_shrink=True)
 
 
 def _sums(folder: Path) -> dict[str, str]:

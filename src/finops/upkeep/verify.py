@@ -8,8 +8,9 @@ from decimal import Decimal
 
 from finops.config import Export
 from finops.datadir import DataDir
+from finops.errors import LocalError
 from finops.period import BillingPeriod
-from finops.store.database import reading
+from finops.store.database import read_every_cell, reading
 from finops.store.dataset import Dataset, stored_exports
 from finops.store.ledger import Load, current_loads
 from finops.store.sql import Connection
@@ -33,14 +34,21 @@ def verify(
 ) -> list[Finding]:
     """Compare rows and totals with the ledger, columns with the registry, files with hashes.
 
-    Every row of every period is read; nothing is changed.
+    Every cell of every table is read; nothing is changed.
+
+    Raises:
+        LocalError: the database is damaged, or ``period`` is not loaded.
     """
     with reading(data) as db:
-        return [
+        read_every_cell(db)
+        findings = [
             finding
             for export in stored_exports(db, name)
             for finding in _verify_export(db, data, export, period)
         ]
+    if period and all(finding.period is None for finding in findings):
+        raise LocalError(f"{period} is not loaded", code="not-loaded", do="finops status")
+    return findings
 
 
 def _verify_export(

@@ -170,14 +170,15 @@ def _age(text: str) -> timedelta:
 
 
 def _status_row(each: ExportStatus, now: datetime) -> list[Any]:
-    delivered = each.delivered_at and f"{each.delivered_at:%Y-%m-%d %H:%M}, {_ago(each, now)}"
+    at = each.delivered_at
+    delivered = at and f"{at:%Y-%m-%d %H:%M}, {_ago(now - at.replace(tzinfo=UTC))}"
     loaded = each.loaded_at and f"{each.loaded_at:%Y-%m-%d %H:%M}"
     first, last = (str(period or "") for period in (each.first, each.last))
     return [each.export.name, each.periods, first, last, f"{each.rows:,}", delivered, loaded]
 
 
-def _ago(each: ExportStatus, now: datetime) -> str:
-    hours = int((now - each.delivered_at.replace(tzinfo=UTC)).total_seconds() // 3600)  # type: ignore[union-attr]
+def _ago(age: timedelta) -> str:
+    hours = int(age.total_seconds() // 3600)
     return f"{hours} h ago" if hours < 72 else f"{hours // 24} days ago"
 
 

@@ -152,6 +152,7 @@ def _run_step(arguments: argparse.Namespace, output: Output, step: Step) -> int:
         run_id=output.run_id,
         lock_timeout=arguments.lock_timeout,
         allow_shrink=getattr(arguments, "allow_shrink", False),
+        strict=getattr(arguments, "strict", False),
     ) as run:
         # What an earlier run left half done is settled first: the store's ledger decides.
         reconcile_state(run)

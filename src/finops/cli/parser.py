@@ -13,6 +13,7 @@ from typing import NoReturn
 from finops import __version__
 from finops.cli.text import log_line, visible
 from finops.config import EXPORT_KEYS, PROJECT_KEYS, VENDORS, Key, mask_secrets
+from finops.focus.columns import VERSIONS
 
 EXPORT_FLAGS = [key for key in EXPORT_KEYS if key.name != "dataset"]
 PROJECT_FLAGS = [key for key in PROJECT_KEYS if key.name not in ("name", "data_dir")]
@@ -36,7 +37,7 @@ STEPS = (
         ("import-billing",),
         "all steps: from the bucket into the database",
         "load:import_billing",
-        ("force", "dry_run", "allow_shrink"),
+        ("force", "dry_run", "allow_shrink", "strict"),
     ),
     Step("list-manifests", (), "show what lies in the bucket", "load:list_manifests"),
     Step(
@@ -63,7 +64,7 @@ STEPS = (
         ("load-billing",),
         "load staged deliveries into the database",
         "load:load_billing_local",
-        ("allow_shrink",),
+        ("allow_shrink", "strict"),
     ),
     Step(
         "export-parquet",
@@ -114,9 +115,12 @@ _VENDOR_HELP = {"aws": "bills of Amazon Web Services"}
 
 _GROUPS = (
     ("Load", ("demo", *VENDORS, "sample")),
-    ("Look", ("sql",)),
+    ("Look", ("report", "reconcile", "explain", "sql")),
     ("Keep", ("init", "doctor", "config", *(step.name for step in UPKEEP))),
+    ("Connect", ("focus",)),
 )
+REPORTS = ("services", "accounts", "months")
+METRICS = ("billed", "effective", "list", "contracted")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -149,7 +153,11 @@ def build_parser() -> argparse.ArgumentParser:
     helps = {
         "demo": _add_demo(commands),
         "sample": _add_sample(commands),
+        "report": _add_report(commands),
+        "reconcile": _add_reconcile(commands),
+        "explain": _add_explain(commands),
         "sql": _add_sql(commands),
+        "focus": _add_focus(commands),
         "init": _add_init(commands),
         "doctor": _add_doctor(commands),
         "config": _add_config(commands),
@@ -300,6 +308,12 @@ def _add_step_flags(parser: argparse.ArgumentParser, step: Step) -> None:
         parser.add_argument(
             "--allow-shrink", action="store_true", help="let a period lose most of its rows"
         )
+    if "strict" in step.flags:
+        parser.add_argument(
+            "--strict",
+            action="store_true",
+            help="refuse a period if any check of its charges fails",
+        )
     if "dry_run" in step.flags:
         parser.add_argument("--dry-run", action="store_true", help="show what would be loaded")
     if "out" in step.flags:
@@ -359,6 +373,67 @@ def _add_sample(commands: argparse._SubParsersAction[_Parser]) -> str:
         help="what a later delivery does; default %(default)s",
     )
     parser.add_argument("--files", type=int, default=2, metavar="N", help="data files a delivery")
+    return text
+
+
+def _add_report(commands: argparse._SubParsersAction[_Parser]) -> str:
+    text = "what was spent on what: services, accounts or months"
+    parser = _subparser(commands, "report", text, "report:report")
+    parser.add_argument("name", choices=REPORTS, metavar="|".join(REPORTS), help="what is added up")
+    parser.add_argument(
+        "--period",
+        metavar="YYYY-MM",
+        help="one billing period, or FIRST:LAST; default: the newest (months: all)",
+    )
+    parser.add_argument(
+        "--metric", choices=METRICS, default="billed", help="which cost; default %(default)s"
+    )
+    parser.add_argument(
+        "--by", metavar="COLUMN", help="split further, by any column of focus.daily"
+    )
+    parser.add_argument("--export", metavar="NAME", help="one of the loaded exports; default all")
+    parser.add_argument(
+        "--format", choices=("table", "csv", "json"), help="default: a table, or JSON with --json"
+    )
+    return text
+
+
+def _add_reconcile(commands: argparse._SubParsersAction[_Parser]) -> str:
+    text = "compare what is loaded with the bill and its invoices"
+    parser = _subparser(commands, "reconcile", text, "reconcile:reconcile")
+    parser.add_argument("period", nargs="?", metavar="YYYY-MM", help="default: every period")
+    parser.add_argument(
+        "--invoice", metavar="FILE", help="CSV or TOML with invoice ids, totals and currencies"
+    )
+    parser.add_argument("--export", metavar="NAME", help="one of the loaded exports; default all")
+    return text
+
+
+def _add_explain(commands: argparse._SubParsersAction[_Parser]) -> str:
+    text = "show a line item, the rules that apply to it, and its charges"
+    parser = _subparser(commands, "explain", text, "explain:explain")
+    parser.add_argument(
+        "source_row_id", metavar="SOURCE_ROW_ID", help="x_SourceRowId of a charge, or its beginning"
+    )
+    parser.add_argument("--export", metavar="NAME", help="one of the loaded exports; default all")
+    return text
+
+
+def _add_focus(commands: argparse._SubParsersAction[_Parser]) -> str:
+    text = "the FOCUS dataset: check it, or write it for other tools"
+    parser = _subparser(commands, "focus", text, None)
+    steps = parser.add_subparsers(metavar="COMMAND", title="commands")
+    validate = _subparser(
+        steps, "validate", "check the charges against the rules of FOCUS 1.2", "focus:validate"
+    )
+    export = _subparser(
+        steps, "export-parquet", "write the charges as FOCUS Parquet files", "focus:export_parquet"
+    )
+    export.add_argument("--version", choices=VERSIONS, default="1.2", help="default %(default)s")
+    export.add_argument("--out", metavar="DIR", required=True, help="folder to write into")
+    for child in (validate, export):
+        child.add_argument("--period", metavar="YYYY-MM", help="default: every period")
+        child.add_argument("--export", metavar="NAME", help="one of the loaded exports")
     return text
 
 

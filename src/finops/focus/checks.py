@@ -117,9 +117,13 @@ def refuse_wrong_totals(bill: Bill, checks: list[Check], *, strict: bool) -> Non
             )
 
 
-def failed_checks(checks: list[Check]) -> list[str]:
-    """Return a notice for each check that failed."""
-    return [f"check {check.rule}: {check.detail}" for check in checks if not check.ok]
+def failed_checks(checks: list[Check], period: object) -> list[str]:
+    """Return what a user should know of checks that failed, in one line."""
+    failed = [check.rule for check in checks if not check.ok]
+    if not failed:
+        return []
+    what = f"{len(failed)} checks of the charges failed" if failed[1:] else "a check failed"
+    return [f"{what}: {', '.join(failed)}; finops verify {period} tells more"]
 
 
 def record_checks(db: Connection, bill: Bill, checks: list[Check]) -> None:

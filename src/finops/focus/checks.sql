@@ -24,8 +24,8 @@ SELECT BilledCost, x_SourceRowId FROM charges WHERE x_RowKind = 'Unknown';
 -- says: Net costs add up to unblended costs with discounts as rows, within a cent per currency.
 SELECT total - unblended, concat('currency ', currency) FROM source_total WHERE abs(total - unblended) > 0.01;
 
--- rule: negations-cancel
--- says: A commitment's usage is billed with its fee: covered usage and negations leave nothing.
+-- rule: used-commitment
+-- says: A commitment's usage is billed with its fee, not again: negations cancel covered usage.
 SELECT BilledCost, x_SourceRowId FROM charges WHERE CommitmentDiscountStatus = 'Used' AND BilledCost <> 0;
 
 -- rule: commitment-purchase

@@ -10,3 +10,10 @@ CREATE OR REPLACE MACRO finops.flat_json(m, prefix) AS list_transform(
         list_filter(entries, lambda e, i: i = 1 OR entries[i - 1].key <> e.key)
     )) END
 )[1];
+
+-- The price of one unit, never negative: a rate as the vendor writes it, or what a unit came to.
+CREATE OR REPLACE MACRO finops.unit_price(rate, cost, quantity) AS greatest(coalesce(
+    nullif(TRY(finops.money(rate)), 0),
+    TRY(finops.money_of_double(CAST(cost AS DOUBLE) / nullif(quantity, 0))),
+    0
+), 0);

@@ -160,7 +160,7 @@ def _replace(
     bill = dataset.bill(vendor, load)
     checks = replace_charges(dataset.db, bill, staged.lookups, strict=staged.strict)
     crash_point("charges-made")
-    return load, notices + failed_checks(checks)
+    return load, notices + failed_checks(checks, load.period)
 
 
 def _group_by_header(

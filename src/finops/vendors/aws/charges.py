@@ -12,6 +12,7 @@ from importlib.resources import files
 
 from finops.columns import PERIOD_COLUMN, ColumnType, StoredColumn
 from finops.focus.native import native_charges, native_totals, row_digest
+from finops.money import money_expression
 from finops.sql import identifier, literal
 from finops.vendors.aws.contract import read_contract
 from finops.vendors.aws.names import aws_column_name
@@ -125,7 +126,7 @@ def _map(columns: Columns, name: str, kind: str) -> str:
         for prefix in _MAPS[name]:
             if original.lower().startswith(prefix.lower()):
                 key = aws_column_name(original[len(prefix) :])
-                found.setdefault(key, []).append(identifier(column.name))
+                found.setdefault(key, []).append(_entry(column, kind))
     entries = ", ".join(
         f"{{'key': {literal(key)}, 'value': coalesce({', '.join(cells)})}}"
         for key, cells in sorted(found.items())
@@ -138,3 +139,8 @@ def _map(columns: Columns, name: str, kind: str) -> str:
         f"CAST(map_from_entries(list_filter(list_concat(map_entries({whole}), [{entries}]),"
         f" lambda entry: entry.value IS NOT NULL)) AS {map_type})"
     )
+
+
+def _entry(column: StoredColumn, kind: str) -> str:
+    cell = identifier(column.name)
+    return money_expression(cell, column.type) if kind == "money_map" else cell

@@ -18,6 +18,7 @@ kinds AS NOT MATERIALIZED (
         *,
         line_item_line_item_type AS type,
         coalesce(savings_plan_savings_plan_a_r_n, reservation_reservation_a_r_n) AS commitment,
+        nullif(coalesce(product_region_code, product_region), 'global') AS region_id,
         CASE
             WHEN split_line_item_parent_resource_id IS NOT NULL THEN 'SplitUsage'
             WHEN type IN (
@@ -82,11 +83,13 @@ residual AS (
     HAVING sum(cost) <> 0
 ),
 
--- Some rows of a product lack its name (tax, credits, fees); other rows of the same bill have it.
+-- Some rows lack the name of their product or region; other rows of the same bill have it.
 product_name AS (
-    SELECT line_item_product_code, min(product_product_name) AS name_in_bill
-    FROM line_item
-    GROUP BY ALL
+    SELECT line_item_product_code, min(product_product_name) AS name_in_bill FROM line_item GROUP BY ALL
+),
+region_name AS (
+    SELECT region_id, min(product_location) AS location_in_bill
+    FROM kinds WHERE coalesce(product_location_type, 'AWS Region') = 'AWS Region' GROUP BY ALL
 ),
 
 -- One row per charge: a fee with an unused part makes a second one.
@@ -113,6 +116,7 @@ charge AS NOT MATERIALIZED (
     FROM priced
     LEFT JOIN residual USING (line_number)
     LEFT JOIN product_name USING (line_item_product_code)
+    LEFT JOIN region_name USING (region_id)
 ),
 
 -- What several columns ask of a charge.
@@ -134,20 +138,97 @@ described AS NOT MATERIALIZED (
         CASE WHEN x_RowKind = 'Usage' OR is_committed OR is_purchase OR x_RowKind IN ('SplitUsage', 'CommitmentRefund')
             THEN commitment END AS commitment_id,
         is_usage OR is_unused OR is_purchase AS is_priced,
-        TRY(finops.money(pricing_public_on_demand_rate)) AS public_rate,
-        TRY(finops.money(line_item_unblended_rate)) AS unblended_rate,
+        -- AWS writes 0 where there is no public price, as for Spot.
+        nullif(pricing_public_on_demand_cost, 0) AS public_cost,
+        CASE WHEN x_RowKind = 'SavingsPlanNegation' THEN 0
+            WHEN is_usage OR is_purchase THEN coalesce(line_item_usage_amount, 0)
+            WHEN x_RowKind = 'UnusedReservation' THEN coalesce(reservation_unused_quantity, 0)
+            WHEN is_unused THEN CAST(unused_commitment AS DOUBLE) END AS quantity,
         product_sku IS NOT NULL AND is_priced AS has_sku,
         coalesce(line_item_usage_start_date, bill_billing_period_start_date) AS start,
         coalesce(line_item_usage_end_date, bill_billing_period_end_date) AS stop,
         CASE WHEN x_RowKind = 'SplitUsage' THEN split_line_item_parent_resource_id
             WHEN commitment IS NOT NULL AND (is_unused OR is_purchase) THEN commitment
             ELSE line_item_resource_id END AS resource_id,
-        nullif(nullif(coalesce(product_region_code, product_region), ''), 'global') AS region_id,
         regexp_replace(regexp_replace(regexp_replace(regexp_replace(
             coalesce(nullif(nullif(nullif(pricing_unit, ''), 'N/A'), 'Quantity'), 'Units'),
             '(^|-)([Hh](ou)?rs?)$', '\1Hours'), '-[Mm]o(nths?)?$', '-Months'), '^Lambda-', ''),
             '(^|-)[Ss]econds?$', '\1Seconds') AS unit
     FROM charge
+),
+
+-- The four costs. The comment above a branch is what `finops explain` says of a charge.
+costed AS NOT MATERIALIZED (
+    SELECT
+        *,
+        -- What the invoice says. Source: [CUR] lineItem/UnblendedCost, NetUnblendedCost; [FOCUS] BilledCost.
+        CASE
+            -- On-demand price of usage that a plan pays: the negation takes it off again. What it leaves stays.
+            WHEN x_RowKind IN ('SavingsPlanCoveredUsage', 'SavingsPlanNegation') THEN residual_cost
+            -- The fee was billed; its unused part is no second invoice item.
+            WHEN x_RowKind IN ('UnusedReservation', 'UnusedSavingsPlan') THEN 0
+            -- The cost of the line item: net where the period has net costs, else unblended.
+            ELSE cost
+        END AS BilledCost,
+
+        -- Commitments spread over what they pay. Source: [CUR] "Understanding Savings Plans / reservations in CUR";
+        -- [FOCUS] EffectiveCost.
+        CASE
+            -- The plan's price of the usage.
+            WHEN x_RowKind IN ('SavingsPlanCoveredUsage') THEN coalesce(
+                CASE WHEN is_net THEN savings_plan_net_savings_plan_effective_cost END,
+                savings_plan_savings_plan_effective_cost, cost)
+            -- The reservation's price of the usage; AWS gives none for Dedicated Hosts.
+            WHEN x_RowKind IN ('DiscountedUsage') THEN coalesce(
+                CASE WHEN is_net THEN reservation_net_effective_cost END, reservation_effective_cost, cost)
+            -- A purchase, or its refund, that pays for other charges; and what only cancels covered usage.
+            WHEN x_RowKind IN (
+                'SavingsPlanNegation', 'SavingsPlanRecurringFee', 'SavingsPlanUpfrontFee', 'RIFee',
+                'ReservationUpfrontFee', 'CommitmentRefund'
+            ) THEN 0
+            -- What was paid for and not used: unused upfront share and recurring fee, or commitment less its use.
+            WHEN x_RowKind IN ('UnusedReservation', 'UnusedSavingsPlan') THEN unused_cost
+            -- Nothing else is covered by a commitment: as billed.
+            ELSE cost
+        END AS EffectiveCost,
+
+        -- Negotiated price, before commitments. Source: [CUR] lineItem/UnblendedCost; [FOCUS] ContractedCost.
+        CASE
+            -- Unblended cost has private pricing in it, and for plan-covered usage is the price without the plan.
+            WHEN x_RowKind IN ('Usage', 'SplitUsage', 'SavingsPlanCoveredUsage') THEN coalesce(line_item_unblended_cost, 0)
+            -- Its own unblended cost is 0: the price without the reservation is the public one.
+            WHEN x_RowKind IN ('DiscountedUsage') THEN coalesce(public_cost, reservation_effective_cost, cost)
+            -- Counted with the usage, or not used at all.
+            WHEN x_RowKind IN ('SavingsPlanNegation', 'UnusedReservation', 'UnusedSavingsPlan') THEN 0
+            -- Has no contracted price but its own.
+            ELSE cost
+        END AS ContractedCost,
+
+        -- Public on-demand price, before any discount. Source: [CUR] pricing/publicOnDemandCost; [FOCUS] ListCost.
+        CASE
+            -- Usage at the public price; where AWS names none, the contracted cost.
+            WHEN x_RowKind IN ('Usage', 'SplitUsage', 'DiscountedUsage', 'SavingsPlanCoveredUsage')
+            THEN coalesce(public_cost, ContractedCost)
+            -- Counted with the usage, or not used at all.
+            WHEN x_RowKind IN ('SavingsPlanNegation', 'UnusedReservation', 'UnusedSavingsPlan') THEN 0
+            -- Has no list price but its own.
+            ELSE cost
+        END AS ListCost
+    FROM described
+),
+
+-- The price of one unit: the rate as AWS writes it; where it writes none or 0, what a unit came to.
+priced_by_unit AS NOT MATERIALIZED (
+    SELECT
+        *,
+        -- Source: [CUR] pricing/publicOnDemandRate, lineItem/UnblendedRate; [FOCUS] ListUnitPrice,
+        -- ContractedUnitPrice: not negative, NULL on tax.
+        CASE WHEN is_unused THEN 0 WHEN is_priced THEN finops.unit_price(
+            CASE WHEN x_RowKind = 'DiscountedUsage' THEN pricing_public_on_demand_rate ELSE line_item_unblended_rate END,
+            ContractedCost, quantity) END AS contracted_price,
+        CASE WHEN is_usage THEN finops.unit_price(pricing_public_on_demand_rate, ListCost, quantity) END AS list_price,
+        finops.flat_json(resource_tags, 'user_') AS tags_json
+    FROM costed
 )
 
 SELECT
@@ -157,69 +238,13 @@ SELECT
     type AS x_LineItemType,
     CASE WHEN is_net THEN 'net' ELSE 'unblended' END AS x_NetBasis,
 
-    -- What the invoice says. Source: [CUR] lineItem/UnblendedCost, NetUnblendedCost; [FOCUS] BilledCost.
-    CASE
-        -- On-demand price of usage that a plan pays: the negation takes it off again. What it leaves stays.
-        WHEN x_RowKind IN ('SavingsPlanCoveredUsage', 'SavingsPlanNegation') THEN residual_cost
-        -- The fee was billed; its unused part is no second invoice item.
-        WHEN x_RowKind IN ('UnusedReservation', 'UnusedSavingsPlan') THEN 0
-        -- The cost of the line item: net where the period has net costs, else unblended.
-        ELSE cost
-    END AS BilledCost,
-
-    -- Commitments spread over what they pay. Source: [CUR] "Understanding Savings Plans / reservations in CUR";
-    -- [FOCUS] EffectiveCost.
-    CASE
-        -- The plan's price of the usage.
-        WHEN x_RowKind IN ('SavingsPlanCoveredUsage') THEN coalesce(
-            CASE WHEN is_net THEN savings_plan_net_savings_plan_effective_cost END,
-            savings_plan_savings_plan_effective_cost, cost)
-        -- The reservation's price of the usage; AWS gives none for Dedicated Hosts.
-        WHEN x_RowKind IN ('DiscountedUsage') THEN coalesce(
-            CASE WHEN is_net THEN reservation_net_effective_cost END, reservation_effective_cost, cost)
-        -- A purchase, or its refund, that pays for other charges; and what only cancels covered usage.
-        WHEN x_RowKind IN (
-            'SavingsPlanNegation', 'SavingsPlanRecurringFee', 'SavingsPlanUpfrontFee', 'RIFee',
-            'ReservationUpfrontFee', 'CommitmentRefund'
-        ) THEN 0
-        -- What was paid for and not used: unused upfront share and recurring fee, or commitment less its use.
-        WHEN x_RowKind IN ('UnusedReservation', 'UnusedSavingsPlan') THEN unused_cost
-        -- Nothing else is covered by a commitment: as billed.
-        ELSE cost
-    END AS EffectiveCost,
-
-    -- Negotiated price, before commitments. Source: [CUR] lineItem/UnblendedCost; [FOCUS] ContractedCost.
-    CASE
-        -- Unblended cost has private pricing in it, and for plan-covered usage is the price without the plan.
-        WHEN x_RowKind IN ('Usage', 'SplitUsage', 'SavingsPlanCoveredUsage') THEN coalesce(line_item_unblended_cost, 0)
-        -- Its own unblended cost is 0: the price without the reservation is the public one.
-        WHEN x_RowKind IN ('DiscountedUsage') THEN coalesce(pricing_public_on_demand_cost, reservation_effective_cost, cost)
-        -- Counted with the usage, or not used at all.
-        WHEN x_RowKind IN ('SavingsPlanNegation', 'UnusedReservation', 'UnusedSavingsPlan') THEN 0
-        -- Has no contracted price but its own.
-        ELSE cost
-    END AS ContractedCost,
-
-    -- Public on-demand price, before any discount. Source: [CUR] pricing/publicOnDemandCost; [FOCUS] ListCost.
-    CASE
-        -- Usage at the public price; where AWS names none, the contracted cost.
-        WHEN x_RowKind IN ('Usage', 'SplitUsage', 'DiscountedUsage', 'SavingsPlanCoveredUsage')
-        THEN coalesce(pricing_public_on_demand_cost, ContractedCost)
-        -- Counted with the usage, or not used at all.
-        WHEN x_RowKind IN ('SavingsPlanNegation', 'UnusedReservation', 'UnusedSavingsPlan') THEN 0
-        -- Has no list price but its own.
-        ELSE cost
-    END AS ListCost,
-
-    -- Source: [CUR] pricing/publicOnDemandRate, lineItem/UnblendedRate; [FOCUS] ListUnitPrice: never negative,
-    -- NULL on tax, and the price of one PricingUnit.
-    CASE
-        WHEN x_RowKind IN ('DiscountedUsage', 'SavingsPlanNegation') THEN greatest(coalesce(public_rate, 0), 0)
-        WHEN is_usage OR is_purchase THEN greatest(coalesce(unblended_rate, 0), 0)
-        WHEN is_unused THEN 0
-    END AS ContractedUnitPrice,
-    CASE WHEN is_usage THEN greatest(coalesce(public_rate, ContractedUnitPrice), 0)
-        WHEN is_unused THEN 0 WHEN is_purchase THEN ContractedUnitPrice END AS ListUnitPrice,
+    -- The four costs, and the price of one PricingUnit.
+    BilledCost,
+    EffectiveCost,
+    ListCost,
+    ContractedCost,
+    coalesce(list_price, contracted_price) AS ListUnitPrice,
+    contracted_price AS ContractedUnitPrice,
 
     -- Source: [FOCUS] ChargeCategory; a refund is of the category of what it gives back.
     CASE
@@ -256,14 +281,10 @@ SELECT
         WHEN is_usage OR is_purchase THEN 'Standard'
     END AS PricingCategory,
     -- Source: [CUR] lineItem/UsageAmount, pricing/unit. A negation repeats the quantity of what it cancels.
-    CASE WHEN x_RowKind = 'SavingsPlanNegation' THEN 0
-        WHEN is_usage OR is_purchase THEN coalesce(line_item_usage_amount, 0)
-        WHEN x_RowKind = 'UnusedReservation' THEN coalesce(reservation_unused_quantity, 0)
-        WHEN is_unused THEN CAST(unused_commitment AS DOUBLE) END AS PricingQuantity,
+    quantity AS PricingQuantity,
     CASE WHEN x_RowKind = 'UnusedSavingsPlan' THEN line_item_currency_code
         WHEN is_priced THEN unit END AS PricingUnit,
-    CASE WHEN x_RowKind = 'SavingsPlanNegation' THEN 0
-        WHEN is_usage THEN coalesce(line_item_usage_amount, 0) END AS ConsumedQuantity,
+    CASE WHEN is_usage THEN quantity END AS ConsumedQuantity,
     CASE WHEN is_usage THEN unit END AS ConsumedUnit,
 
     -- Source: [CUR] savingsPlan/SavingsPlanARN, reservation/ReservationARN; [FOCUS] CommitmentDiscount*.
@@ -315,9 +336,9 @@ SELECT
     CASE WHEN x_RowKind = 'Tax' THEN 'Not Applicable' ELSE 'AWS' END AS HostProviderName,
     line_item_currency_code AS BillingCurrency,
     coalesce(pricing_currency, line_item_currency_code) AS PricingCurrency,
-    CASE WHEN PricingCurrency = BillingCurrency THEN ContractedUnitPrice END AS PricingCurrencyContractedUnitPrice,
+    CASE WHEN PricingCurrency = BillingCurrency THEN contracted_price END AS PricingCurrencyContractedUnitPrice,
     CASE WHEN PricingCurrency = BillingCurrency THEN EffectiveCost END AS PricingCurrencyEffectiveCost,
-    CASE WHEN PricingCurrency = BillingCurrency THEN ListUnitPrice END AS PricingCurrencyListUnitPrice,
+    CASE WHEN PricingCurrency = BillingCurrency THEN coalesce(list_price, contracted_price) END AS PricingCurrencyListUnitPrice,
 
     -- Source: lookup services.csv, or the user's own; [FOCUS] ServiceCategory.
     service_name AS ServiceName,
@@ -336,7 +357,7 @@ SELECT
 
     -- Source: [CUR] product/regionCode, product/location, lineItem/AvailabilityZone.
     region_id AS RegionId,
-    CASE WHEN region_id IS NOT NULL THEN coalesce(product_location, region_id) END AS RegionName,
+    coalesce(location_in_bill, region_id) AS RegionName,
     line_item_availability_zone AS AvailabilityZone,
 
     -- Source: [CUR] lineItem/ResourceId; the parts of an ARN. Name and type only where there is an id.
@@ -349,7 +370,7 @@ SELECT
     ), '') AS ResourceType,
 
     -- User tags lose their prefix, those of AWS keep it; keys as CUR 2.0 spells them. Source: [CUR] resourceTags.
-    finops.flat_json(resource_tags, 'user_') AS Tags,
+    tags_json AS Tags,
 
     -- Split cost allocation: what a container took of its instance. The instance bears the cost, so these
     -- rows bear none, and the split is told beside. Source: [CUR] splitLineItem/*; [1.3] Allocated*.
@@ -357,7 +378,7 @@ SELECT
     CASE WHEN x_RowKind = 'SplitUsage' THEN line_item_resource_id END AS AllocatedResourceId,
     CASE WHEN x_RowKind = 'SplitUsage' THEN regexp_extract(line_item_resource_id, '([^:/]+)[:/]*$', 1) END
         AS AllocatedResourceName,
-    CASE WHEN x_RowKind = 'SplitUsage' THEN finops.flat_json(resource_tags, 'user_') END AS AllocatedTags,
+    CASE WHEN x_RowKind = 'SplitUsage' THEN tags_json END AS AllocatedTags,
     CASE WHEN is_net THEN coalesce(split_line_item_net_split_cost, split_line_item_split_cost)
         ELSE split_line_item_split_cost END AS x_SplitCost,
     CASE WHEN is_net THEN coalesce(split_line_item_net_unused_cost, split_line_item_unused_cost)
@@ -372,7 +393,7 @@ SELECT
     bill_invoicing_entity AS x_InvoicingEntity,
     finops.flat_json(cost_category, '') AS x_CostCategories,
     finops.flat_json(discount, '') AS x_Discounts
-FROM described
+FROM priced_by_unit
 LEFT JOIN service AS by_name ON by_name.service = service_name
 LEFT JOIN service AS by_code ON by_code.service = line_item_product_code
 LEFT JOIN account ON account.id = line_item_usage_account_id

@@ -19,11 +19,11 @@ from finops.columns import clean_column_name
 from finops.config import Export
 from finops.datadir import DataDir
 from finops.delivery import DataFile, Delivery
+from finops.sql import identifier, query
 from finops.store.database import writing
 from finops.store.dataset import Dataset
 from finops.store.ledger import LoadedFile
 from finops.store.replace import Staged, replace_period
-from finops.sql import identifier, query
 from finops.vendors import find_vendor
 from finops.vendors.aws.sample import write_sample
 from tests.driver import PERIODS, Finops, expected, over_folder

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from finops.columns import ColumnType, FileColumn, SourceColumn, StoredColumn
 from finops.errors import BadDataError
+from finops.sql import query, run_script
 from finops.store.readers import (
     ROUNDED_COLUMN,
     DataFileSource,
@@ -22,7 +23,6 @@ from finops.store.readers import (
     readable,
     select_rows,
 )
-from finops.sql import query, run_script
 
 T = ColumnType
 KEY = "p/rep/20240101-20240201/rep-00001.csv.gz"

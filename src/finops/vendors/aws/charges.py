@@ -52,13 +52,17 @@ def charges(shape: str, columns: Columns, table: str) -> str:
 def line_items(columns: Columns, table: str) -> str:
     """Return SQL that reads ``table`` in the names and types of CUR 2.0.
 
-    ``line_number`` tells its rows apart; ``identity_line_item_id`` is never NULL.
+    ``line_number`` tells its rows apart; ``identity_line_item_id`` is never NULL; the billing
+    period is the delivery's.
     """
     present = {_squashed(original): column for original, column in columns.items()}
     kinds = {name: column.kind for name, column in read_contract("v2").items()}
     kinds |= {f"product_{key}": "text" for key in _ATTRIBUTES}
     cells = {name: _cell(present, name, kind) for name, kind in kinds.items()}
     cells |= {name: _map(columns, name, kinds[name]) for name in _MAPS}
+    start = f"CAST({PERIOD_COLUMN} || '-01' AS TIMESTAMP)"
+    cells["bill_billing_period_start_date"] = start
+    cells["bill_billing_period_end_date"] = f"{start} + INTERVAL 1 MONTH"
     if "identitylineitemid" not in present:
         cells["identity_line_item_id"] = row_digest(columns)
     spelled = ",\n".join(f"    {cell} AS {name}" for name, cell in cells.items())

@@ -1,9 +1,7 @@
 """A few charges that keep every rule of FOCUS 1.2, to break one at a time."""
 
-from datetime import datetime
 from decimal import Decimal
 
-START, END = datetime(2024, 1, 1), datetime(2024, 2, 1)
 PLAN = "arn:aws:savingsplans::111111111111:savingsplan/1"
 NODE = "arn:aws:ec2:eu-central-1:111111111111:instance/i-1"
 
@@ -15,16 +13,16 @@ HOUR = {
     "BillingAccountName": "Example",
     "BillingAccountType": "Management Account",
     "BillingCurrency": "USD",
-    "BillingPeriodEnd": END,
-    "BillingPeriodStart": START,
+    "BillingPeriodEnd": "2024-02-01",
+    "BillingPeriodStart": "2024-01-01",
     "CapacityReservationId": None,
     "CapacityReservationStatus": None,
     "ChargeCategory": "Usage",
     "ChargeClass": None,
     "ChargeDescription": "$2.00 per hour",
     "ChargeFrequency": "Usage-Based",
-    "ChargePeriodEnd": datetime(2024, 1, 1, 1),
-    "ChargePeriodStart": START,
+    "ChargePeriodEnd": "2024-01-01 01:00:00",
+    "ChargePeriodStart": "2024-01-01",
     "CommitmentDiscountCategory": None,
     "CommitmentDiscountId": None,
     "CommitmentDiscountName": None,
@@ -170,15 +168,18 @@ CHARGES = {
     },
 }
 
-_TYPES = {Decimal: "DECIMAL(38,24)", float: "DOUBLE", datetime: "TIMESTAMP"}
-_QUANTITIES = {"CommitmentDiscountQuantity": "DOUBLE"}
-
 
 def create_charges(db):
     """Create the table ``charges``; ``x_SourceRowId`` is a row's name in ``CHARGES``."""
-    columns = {name: _TYPES.get(type(value), "VARCHAR") for name, value in HOUR.items()}
-    columns |= _QUANTITIES | {"x_SourceRowId": "VARCHAR"}
-    db.execute(f"CREATE TABLE charges ({', '.join(map(' '.join, columns.items()))})")
-    rows = [{**HOUR, **changed, "x_SourceRowId": name} for name, changed in CHARGES.items()]
-    values = ", ".join("?" * len(columns))
-    db.executemany(f"INSERT INTO charges VALUES ({values})", [[*row.values()] for row in rows])
+    columns = [f"{name} {_type(name, value)}" for name, value in HOUR.items()]
+    db.execute(f"CREATE TABLE charges ({', '.join(columns)}, x_SourceRowId VARCHAR)")
+    rows = [[*{**HOUR, **changed}.values(), name] for name, changed in CHARGES.items()]
+    db.executemany(f"INSERT INTO charges VALUES ({', '.join('?' * len(rows[0]))})", rows)
+
+
+def _type(name, value):
+    if isinstance(value, Decimal):
+        return "DECIMAL(38,24)"
+    if name.endswith("Quantity"):
+        return "DOUBLE"
+    return "TIMESTAMP" if "Period" in name else "VARCHAR"

@@ -49,14 +49,16 @@ WHERE list_bool_or(list_transform(
 ));
 
 -- rule: unit-format
--- says: Units should be Hours, GB-Hours, GB/Hour, 1000 Requests or Requests/3 Months. FOCUS 1.2, Unit Format.
+-- says: Units should be like Hours, GB-Hours, GB/Hour, 1000 Requests, Requests/3 Months. FOCUS 1.2, Unit Format.
 SELECT BilledCost, x_SourceRowId FROM charges
 WHERE list_bool_or(list_transform(
     [PricingUnit, ConsumedUnit, CommitmentDiscountUnit],
     lambda unit: NOT regexp_full_match(
-        regexp_replace(unit, '(Year|Month|Day|Hour|Minute|Second)s?$', 'Time\0'),
+        unit,
         '([0-9]+ )?[A-Za-z][A-Za-z0-9]*(\s+[A-Za-z][A-Za-z0-9]*)*'
-        '|[A-Za-z][A-Za-z0-9]*(\s+[A-Za-z][A-Za-z0-9]*)*((-|/[0-9]+ )Time[A-Z][a-z]+s|/Time[A-Z][a-z]+[^s])'
+        || '|[A-Za-z][A-Za-z0-9]*(\s+[A-Za-z][A-Za-z0-9]*)*'
+        || '((-|/[0-9]+ )(Year|Month|Day|Hour|Minute|Second)s'
+        || '|/(Year|Month|Day|Hour|Minute|Second))'
     )
 ));
 
@@ -68,7 +70,7 @@ WHERE CASE WHEN json_valid(Tags) THEN json_type(Tags) <> 'OBJECT' ELSE Tags IS N
 -- rule: tags-have-unique-keys
 -- says: A key occurs once in Tags. FOCUS 1.2, Tags and Key-Value Format.
 SELECT BilledCost, x_SourceRowId FROM charges
-WHERE CASE WHEN json_valid(Tags) THEN NOT list_unique(json_keys(Tags)) = len(json_keys(Tags)) END;
+WHERE CASE WHEN json_valid(Tags) THEN list_unique(json_keys(Tags)) < len(json_keys(Tags)) END;
 
 -- rule: tags-hold-scalars
 -- says: A value in Tags is a number, text, true, false or null. FOCUS 1.2, Tags and Key-Value Format.
@@ -89,7 +91,8 @@ END;
 -- says: A key occurs once in SkuPriceDetails. FOCUS 1.2, SkuPriceDetails and Key-Value Format.
 SELECT BilledCost, x_SourceRowId FROM charges
 WHERE CASE WHEN json_valid(SkuPriceDetails)
-    THEN list_unique(json_keys(SkuPriceDetails)) < len(json_keys(SkuPriceDetails)) END;
+    THEN list_unique(json_keys(SkuPriceDetails)) < len(json_keys(SkuPriceDetails))
+END;
 
 -- rule: sku-price-details-hold-scalars
 -- says: A value in SkuPriceDetails is a number, text, true, false or null. FOCUS 1.2, SkuPriceDetails.
@@ -133,7 +136,7 @@ WHERE (CommitmentDiscountStatus IS NOT NULL)
     <> (CommitmentDiscountId IS NOT NULL AND ChargeCategory IS NOT DISTINCT FROM 'Usage');
 
 -- rule: commitment-discount-quantity
--- says: CommitmentDiscountQuantity is given exactly on usage and purchases with CommitmentDiscountId; corrections may leave it out. FOCUS 1.2, CommitmentDiscountQuantity.
+-- says: CommitmentDiscountQuantity is given exactly on usage and purchases with CommitmentDiscountId, corrections may leave it out. FOCUS 1.2, CommitmentDiscountQuantity.
 SELECT BilledCost, x_SourceRowId FROM charges
 WHERE CASE WHEN CommitmentDiscountId IS NOT NULL AND ChargeCategory IN ('Usage', 'Purchase')
     THEN CommitmentDiscountQuantity IS NULL AND ChargeClass IS DISTINCT FROM 'Correction'
@@ -169,7 +172,7 @@ WHERE CASE WHEN CapacityReservationId IS NULL
 END;
 
 -- rule: consumed-quantity
--- says: ConsumedQuantity is given exactly on usage that is not Unused; corrections may leave it out. FOCUS 1.2, ConsumedQuantity.
+-- says: ConsumedQuantity is given exactly on usage that is not Unused, corrections may leave it out. FOCUS 1.2, ConsumedQuantity.
 SELECT BilledCost, x_SourceRowId FROM charges
 WHERE CASE WHEN ChargeCategory = 'Usage' AND CommitmentDiscountStatus IS DISTINCT FROM 'Unused'
     THEN ConsumedQuantity IS NULL AND ChargeClass IS DISTINCT FROM 'Correction'
@@ -290,7 +293,8 @@ WHERE (SubAccountType IS NULL) <> (SubAccountId IS NULL);
 -- rule: service-subcategory
 -- says: ServiceSubcategory is one of those of its ServiceCategory. FOCUS 1.2, ServiceSubcategory.
 SELECT BilledCost, x_SourceRowId FROM charges
-ANTI JOIN service_subcategories USING (ServiceCategory, ServiceSubcategory);
+ANTI JOIN service_subcategories USING (ServiceCategory, ServiceSubcategory)
+WHERE ServiceSubcategory IS NOT NULL;
 
 -- rule: service-name-has-one-category
 -- says: A ServiceName has exactly one ServiceCategory with its provider. FOCUS 1.2, ServiceName.

@@ -9,7 +9,7 @@ import pytest
 from tests.charges import create_charges
 
 FOCUS = files("finops") / "focus"
-RULE = re.compile(r"-- rule: (\S+)\n-- says: (.+ FOCUS 1\.2, .+\.)\n(SELECT BilledCost, [^;]+);\n")
+RULE = re.compile(r"-- rule: (\S+)\n-- says: ((?:.+\n)+?)(SELECT BilledCost, [^;]+);\n")
 TEXT = (FOCUS / "structure.sql").read_text()
 RULES = {name: query for name, _, query in RULE.findall(TEXT)}
 
@@ -135,6 +135,10 @@ def broken(db, rule):
 def test_every_rule_is_read_and_tried():
     assert len(RULES) == TEXT.count("-- rule:") == TEXT.count(";")
     assert set(RULES) == {rule for rule, *_ in MUTATIONS} | set(TOGETHER)
+
+
+def test_every_rule_names_its_section():
+    assert all(re.search(r" FOCUS 1\.2, .+\.\n$", says) for _, says, _ in RULE.findall(TEXT))
 
 
 @pytest.mark.parametrize("rule", RULES)

@@ -15,7 +15,8 @@ SELECT BilledCost, x_SourceRowId FROM charges
 WHERE BillingPeriodEnd <> BillingPeriodStart + INTERVAL 1 MONTH;
 
 -- rule: charge-period-order
--- says: ChargePeriodStart is before ChargePeriodEnd, which is exclusive. FOCUS 1.2, ChargePeriodEnd.
+-- says: ChargePeriodStart is before ChargePeriodEnd, which is exclusive.
+--     FOCUS 1.2, ChargePeriodEnd.
 SELECT BilledCost, x_SourceRowId FROM charges WHERE ChargePeriodStart >= ChargePeriodEnd;
 
 -- rule: charge-frequency-of-purchases
@@ -34,7 +35,8 @@ SELECT BilledCost, x_SourceRowId FROM charges
 WHERE NOT regexp_full_match(PricingCurrency, '[A-Z]{3}');
 
 -- rule: no-placeholders
--- says: Text that is not known is NULL, never blank, NULL or Not Applicable. FOCUS 1.2, Null Handling.
+-- says: Text that is not known is NULL, never blank, NULL or Not Applicable.
+--     FOCUS 1.2, Null Handling.
 SELECT BilledCost, x_SourceRowId FROM charges
 WHERE list_bool_or(list_transform(
     [
@@ -49,7 +51,8 @@ WHERE list_bool_or(list_transform(
 ));
 
 -- rule: unit-format
--- says: Units should be like Hours, GB-Hours, GB/Hour, 1000 Requests, Requests/3 Months. FOCUS 1.2, Unit Format.
+-- says: Units should be like Hours, GB-Hours, GB/Hour, 1000 Requests, Requests/3 Months.
+--     FOCUS 1.2, Unit Format.
 SELECT BilledCost, x_SourceRowId FROM charges
 WHERE list_bool_or(list_transform(
     [PricingUnit, ConsumedUnit, CommitmentDiscountUnit],
@@ -73,7 +76,8 @@ SELECT BilledCost, x_SourceRowId FROM charges
 WHERE CASE WHEN json_valid(Tags) THEN list_unique(json_keys(Tags)) < len(json_keys(Tags)) END;
 
 -- rule: tags-hold-scalars
--- says: A value in Tags is a number, text, true, false or null. FOCUS 1.2, Tags and Key-Value Format.
+-- says: A value in Tags is a number, text, true, false or null.
+--     FOCUS 1.2, Tags and Key-Value Format.
 SELECT BilledCost, x_SourceRowId FROM charges
 WHERE CASE WHEN json_valid(Tags) THEN list_has_any(
     list_transform(json_extract(Tags, '$.*'), lambda held: json_type(held)), ['OBJECT', 'ARRAY']
@@ -95,7 +99,8 @@ WHERE CASE WHEN json_valid(SkuPriceDetails)
 END;
 
 -- rule: sku-price-details-hold-scalars
--- says: A value in SkuPriceDetails is a number, text, true, false or null. FOCUS 1.2, SkuPriceDetails.
+-- says: A value in SkuPriceDetails is a number, text, true, false or null.
+--     FOCUS 1.2, SkuPriceDetails.
 SELECT BilledCost, x_SourceRowId FROM charges
 WHERE CASE WHEN json_valid(SkuPriceDetails) THEN list_has_any(
     list_transform(json_extract(SkuPriceDetails, '$.*'), lambda held: json_type(held)),
@@ -103,7 +108,8 @@ WHERE CASE WHEN json_valid(SkuPriceDetails) THEN list_has_any(
 ) END;
 
 -- rule: sku-price-details-names
--- says: A key in SkuPriceDetails starts with x_ unless FOCUS defines it. FOCUS 1.2, SkuPriceDetails.
+-- says: A key in SkuPriceDetails starts with x_ unless FOCUS defines it.
+--     FOCUS 1.2, SkuPriceDetails.
 SELECT BilledCost, x_SourceRowId FROM charges
 WHERE CASE WHEN json_valid(SkuPriceDetails) THEN list_bool_or(list_transform(
     json_keys(SkuPriceDetails),
@@ -115,28 +121,34 @@ WHERE CASE WHEN json_valid(SkuPriceDetails) THEN list_bool_or(list_transform(
 )) END;
 
 -- rule: commitment-discount-category
--- says: CommitmentDiscountCategory is given exactly with CommitmentDiscountId. FOCUS 1.2, CommitmentDiscountCategory.
+-- says: CommitmentDiscountCategory is given exactly with CommitmentDiscountId.
+--     FOCUS 1.2, CommitmentDiscountCategory.
 SELECT BilledCost, x_SourceRowId FROM charges
 WHERE (CommitmentDiscountCategory IS NULL) <> (CommitmentDiscountId IS NULL);
 
 -- rule: commitment-discount-type
--- says: CommitmentDiscountType is given exactly with CommitmentDiscountId. FOCUS 1.2, CommitmentDiscountType.
+-- says: CommitmentDiscountType is given exactly with CommitmentDiscountId.
+--     FOCUS 1.2, CommitmentDiscountType.
 SELECT BilledCost, x_SourceRowId FROM charges
 WHERE (CommitmentDiscountType IS NULL) <> (CommitmentDiscountId IS NULL);
 
 -- rule: commitment-discount-name
--- says: CommitmentDiscountName is only given with CommitmentDiscountId. FOCUS 1.2, CommitmentDiscountName.
+-- says: CommitmentDiscountName is only given with CommitmentDiscountId.
+--     FOCUS 1.2, CommitmentDiscountName.
 SELECT BilledCost, x_SourceRowId FROM charges
 WHERE CommitmentDiscountName IS NOT NULL AND CommitmentDiscountId IS NULL;
 
 -- rule: commitment-discount-status
--- says: CommitmentDiscountStatus is given exactly on usage with CommitmentDiscountId. FOCUS 1.2, CommitmentDiscountStatus and Discount Handling.
+-- says: CommitmentDiscountStatus is given exactly on usage with CommitmentDiscountId.
+--     FOCUS 1.2, CommitmentDiscountStatus and Discount Handling.
 SELECT BilledCost, x_SourceRowId FROM charges
 WHERE (CommitmentDiscountStatus IS NOT NULL)
     <> (CommitmentDiscountId IS NOT NULL AND ChargeCategory IS NOT DISTINCT FROM 'Usage');
 
 -- rule: commitment-discount-quantity
--- says: CommitmentDiscountQuantity is given exactly on usage and purchases with CommitmentDiscountId, corrections may leave it out. FOCUS 1.2, CommitmentDiscountQuantity.
+-- says: CommitmentDiscountQuantity is given exactly on usage and purchases with
+--     CommitmentDiscountId, corrections may leave it out.
+--     FOCUS 1.2, CommitmentDiscountQuantity.
 SELECT BilledCost, x_SourceRowId FROM charges
 WHERE CASE WHEN CommitmentDiscountId IS NOT NULL AND ChargeCategory IN ('Usage', 'Purchase')
     THEN CommitmentDiscountQuantity IS NULL AND ChargeClass IS DISTINCT FROM 'Correction'
@@ -144,7 +156,8 @@ WHERE CASE WHEN CommitmentDiscountId IS NOT NULL AND ChargeCategory IN ('Usage',
 END;
 
 -- rule: commitment-discount-unit
--- says: CommitmentDiscountUnit is given exactly with CommitmentDiscountQuantity. FOCUS 1.2, CommitmentDiscountUnit.
+-- says: CommitmentDiscountUnit is given exactly with CommitmentDiscountQuantity.
+--     FOCUS 1.2, CommitmentDiscountUnit.
 SELECT BilledCost, x_SourceRowId FROM charges
 WHERE (CommitmentDiscountUnit IS NULL) <> (CommitmentDiscountQuantity IS NULL);
 
@@ -156,7 +169,8 @@ WHERE CommitmentDiscountId IS NOT NULL
     AND ResourceId IS DISTINCT FROM CommitmentDiscountId;
 
 -- rule: pricing-category-of-commitments
--- says: Usage with a commitment discount is priced Committed, its purchase is not. FOCUS 1.2, PricingCategory.
+-- says: Usage with a commitment discount is priced Committed, its purchase is not.
+--     FOCUS 1.2, PricingCategory.
 SELECT BilledCost, x_SourceRowId FROM charges
 WHERE CommitmentDiscountId IS NOT NULL AND ChargeClass IS DISTINCT FROM 'Correction' AND (
     (ChargeCategory = 'Usage' AND PricingCategory IS DISTINCT FROM 'Committed')
@@ -164,7 +178,9 @@ WHERE CommitmentDiscountId IS NOT NULL AND ChargeClass IS DISTINCT FROM 'Correct
 );
 
 -- rule: capacity-reservation-status
--- says: CapacityReservationStatus is given on usage with CapacityReservationId, and never without the id. FOCUS 1.2, CapacityReservationStatus.
+-- says: CapacityReservationStatus is given on usage with CapacityReservationId, and never without
+--     the id.
+--     FOCUS 1.2, CapacityReservationStatus.
 SELECT BilledCost, x_SourceRowId FROM charges
 WHERE CASE WHEN CapacityReservationId IS NULL
     THEN CapacityReservationStatus IS NOT NULL
@@ -172,7 +188,9 @@ WHERE CASE WHEN CapacityReservationId IS NULL
 END;
 
 -- rule: consumed-quantity
--- says: ConsumedQuantity is given exactly on usage that is not Unused, corrections may leave it out. FOCUS 1.2, ConsumedQuantity.
+-- says: ConsumedQuantity is given exactly on usage that is not Unused, corrections may leave it
+--     out.
+--     FOCUS 1.2, ConsumedQuantity.
 SELECT BilledCost, x_SourceRowId FROM charges
 WHERE CASE WHEN ChargeCategory = 'Usage' AND CommitmentDiscountStatus IS DISTINCT FROM 'Unused'
     THEN ConsumedQuantity IS NULL AND ChargeClass IS DISTINCT FROM 'Correction'
@@ -185,7 +203,8 @@ SELECT BilledCost, x_SourceRowId FROM charges
 WHERE (ConsumedUnit IS NULL) <> (ConsumedQuantity IS NULL);
 
 -- rule: pricing-quantity
--- says: PricingQuantity is NULL on tax, and given on usage and purchases that correct nothing. FOCUS 1.2, PricingQuantity.
+-- says: PricingQuantity is NULL on tax, and given on usage and purchases that correct nothing.
+--     FOCUS 1.2, PricingQuantity.
 SELECT BilledCost, x_SourceRowId FROM charges
 WHERE (ChargeCategory = 'Tax' AND PricingQuantity IS NOT NULL)
     OR (ChargeCategory IN ('Usage', 'Purchase') AND ChargeClass IS DISTINCT FROM 'Correction'
@@ -197,34 +216,39 @@ SELECT BilledCost, x_SourceRowId FROM charges
 WHERE (PricingUnit IS NULL) <> (PricingQuantity IS NULL);
 
 -- rule: pricing-category
--- says: PricingCategory is NULL on tax, and given on usage and purchases that correct nothing. FOCUS 1.2, PricingCategory.
+-- says: PricingCategory is NULL on tax, and given on usage and purchases that correct nothing.
+--     FOCUS 1.2, PricingCategory.
 SELECT BilledCost, x_SourceRowId FROM charges
 WHERE (ChargeCategory = 'Tax' AND PricingCategory IS NOT NULL)
     OR (ChargeCategory IN ('Usage', 'Purchase') AND ChargeClass IS DISTINCT FROM 'Correction'
         AND PricingCategory IS NULL);
 
 -- rule: list-unit-price
--- says: ListUnitPrice is NULL on tax, and given on usage and purchases that correct nothing. FOCUS 1.2, ListUnitPrice.
+-- says: ListUnitPrice is NULL on tax, and given on usage and purchases that correct nothing.
+--     FOCUS 1.2, ListUnitPrice.
 SELECT BilledCost, x_SourceRowId FROM charges
 WHERE (ChargeCategory = 'Tax' AND ListUnitPrice IS NOT NULL)
     OR (ChargeCategory IN ('Usage', 'Purchase') AND ChargeClass IS DISTINCT FROM 'Correction'
         AND ListUnitPrice IS NULL);
 
 -- rule: contracted-unit-price
--- says: ContractedUnitPrice is NULL on tax, and given on usage and purchases that correct nothing. FOCUS 1.2, ContractedUnitPrice.
+-- says: ContractedUnitPrice is NULL on tax, and given on usage and purchases that correct nothing.
+--     FOCUS 1.2, ContractedUnitPrice.
 SELECT BilledCost, x_SourceRowId FROM charges
 WHERE (ChargeCategory = 'Tax' AND ContractedUnitPrice IS NOT NULL)
     OR (ChargeCategory IN ('Usage', 'Purchase') AND ChargeClass IS DISTINCT FROM 'Correction'
         AND ContractedUnitPrice IS NULL);
 
 -- rule: pricing-currency-prices-of-tax
--- says: The unit prices in PricingCurrency are NULL on tax. FOCUS 1.2, PricingCurrencyListUnitPrice and PricingCurrencyContractedUnitPrice.
+-- says: The unit prices in PricingCurrency are NULL on tax.
+--     FOCUS 1.2, PricingCurrencyListUnitPrice and PricingCurrencyContractedUnitPrice.
 SELECT BilledCost, x_SourceRowId FROM charges
 WHERE ChargeCategory = 'Tax'
     AND coalesce(PricingCurrencyListUnitPrice, PricingCurrencyContractedUnitPrice) IS NOT NULL;
 
 -- rule: unit-prices-not-negative
--- says: No unit price is negative. FOCUS 1.2, ListUnitPrice, ContractedUnitPrice and those in PricingCurrency.
+-- says: No unit price is negative.
+--     FOCUS 1.2, ListUnitPrice, ContractedUnitPrice and those in PricingCurrency.
 SELECT BilledCost, x_SourceRowId FROM charges
 WHERE least(
     ListUnitPrice, ContractedUnitPrice,
@@ -232,14 +256,16 @@ WHERE least(
 ) < 0;
 
 -- rule: sku-id
--- says: SkuId is NULL on tax, and given on usage and purchases that correct nothing. FOCUS 1.2, SkuId.
+-- says: SkuId is NULL on tax, and given on usage and purchases that correct nothing.
+--     FOCUS 1.2, SkuId.
 SELECT BilledCost, x_SourceRowId FROM charges
 WHERE (ChargeCategory = 'Tax' AND SkuId IS NOT NULL)
     OR (ChargeCategory IN ('Usage', 'Purchase') AND ChargeClass IS DISTINCT FROM 'Correction'
         AND SkuId IS NULL);
 
 -- rule: sku-price-id
--- says: SkuPriceId is NULL on tax, and given on usage and purchases that correct nothing. FOCUS 1.2, SkuPriceId.
+-- says: SkuPriceId is NULL on tax, and given on usage and purchases that correct nothing.
+--     FOCUS 1.2, SkuPriceId.
 SELECT BilledCost, x_SourceRowId FROM charges
 WHERE (ChargeCategory = 'Tax' AND SkuPriceId IS NOT NULL)
     OR (ChargeCategory IN ('Usage', 'Purchase') AND ChargeClass IS DISTINCT FROM 'Correction'

@@ -87,6 +87,20 @@ PROJECT_KEYS = (
         limits=(0, 256),
     ),
     Key("temp_dir", "folder for what a run spills and unpacks", "", "path", example="./spill"),
+    Key(
+        "service_categories",
+        "CSV file that overrules which category a service is in",
+        "",
+        "path",
+        example="./services.csv",
+    ),
+    Key(
+        "account_names",
+        "CSV file that names accounts where the bill has no names",
+        "",
+        "path",
+        example="./accounts.csv",
+    ),
 )
 
 EXPORT_KEYS = (
@@ -179,6 +193,8 @@ class Config:
     memory_limit: str
     threads: int
     temp_dir: Path | None
+    service_categories: Path | None
+    account_names: Path | None
     exports: tuple[Export, ...]
     settings: tuple[Setting, ...]
 

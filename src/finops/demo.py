@@ -16,8 +16,8 @@ from finops.errors import LocalError
 from finops.period import BillingPeriod
 from finops.pipeline import import_billing
 from finops.run import PeriodResult, Track, end_run, start_run, untracked
+from finops.sql import query
 from finops.store.database import reading
-from finops.store.sql import query
 from finops.vendors.aws.sample import SampleLayout, write_sample
 
 PERIODS = 3

@@ -27,6 +27,7 @@ from finops.errors import (
     UnavailableError,
 )
 from finops.faults import crash_point
+from finops.focus.lookups import NO_LOOKUPS, Lookups, read_lookups
 from finops.period import BillingPeriod
 from finops.state import State
 
@@ -103,14 +104,20 @@ def untracked(_description: str, _total: int) -> AbstractContextManager[Advance]
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What every step needs. ``notices`` collects what a user should know."""
+    """What every step needs. ``notices`` collects what a user should know.
+
+    ``allow_shrink`` lets a period lose most of its rows, ``strict`` lets every check of the
+    charges refuse a period.
+    """
 
     run_id: str
     config: Config
     data: DataDir
     state: State
     track: Track = untracked
+    lookups: Lookups = NO_LOOKUPS
     allow_shrink: bool = False
+    strict: bool = False
     notices: list[str] = field(default_factory=list)
 
     def notice(self, export: Export, period: BillingPeriod, text: str) -> None:
@@ -139,20 +146,22 @@ def start_run(  # noqa: PLR0913 - what a command line may say of any run
     run_id: str = "",
     lock_timeout: float = 0,
     allow_shrink: bool = False,
+    strict: bool = False,
 ) -> Iterator[Run]:
     """Lock the data folder, open the state and note that a run began, or what broke it.
 
-    ``lock_timeout`` is how many seconds to wait for another run; ``allow_shrink`` lets a
-    billing period lose most of its rows.
+    ``lock_timeout`` is how many seconds to wait for another run; ``Run`` says what the other
+    flags mean.
     """
     run_id = run_id or new_run_id()
     data = config.data
+    lookups = read_lookups(config.service_categories, config.account_names)
     with data.locked(f"run {run_id}, {command}", lock_timeout):
         state = State(data.state)
         try:
             state.start_run(run_id, command)
             crash_point("locked")
-            yield Run(run_id, config, data, state, track, allow_shrink)
+            yield Run(run_id, config, data, state, track, lookups, allow_shrink, strict)
         except BaseException as error:
             code = error.exit_code if isinstance(error, FinopsError) else 1
             if isinstance(error, KeyboardInterrupt):

@@ -23,7 +23,7 @@ from finops.store.database import writing
 from finops.store.dataset import Dataset
 from finops.store.ledger import LoadedFile
 from finops.store.replace import Staged, replace_period
-from finops.store.sql import identifier, query
+from finops.sql import identifier, query
 from finops.vendors import find_vendor
 from finops.vendors.aws.sample import write_sample
 from tests.driver import PERIODS, Finops, expected, over_folder

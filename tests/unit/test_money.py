@@ -10,7 +10,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from finops.money import money_expression, rounded_expression
-from finops.store.sql import query, run_script
+from finops.sql import query, run_script
 
 MONEY = "DECIMAL(38,24)"
 EXACT = Context(prec=20_000, rounding=ROUND_HALF_EVEN, Emax=999_999, Emin=-999_999)

@@ -22,7 +22,7 @@ from finops.store.readers import (
     readable,
     select_rows,
 )
-from finops.store.sql import query, run_script
+from finops.sql import query, run_script
 
 T = ColumnType
 KEY = "p/rep/20240101-20240201/rep-00001.csv.gz"

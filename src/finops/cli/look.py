@@ -20,8 +20,8 @@ from finops.cli.load import configured
 from finops.cli.output import SCHEMA_VERSION, Output, plain_json
 from finops.datadir import DataDir
 from finops.errors import LocalError, UsageError
+from finops.sql import Connection, identifier, interruptible, query
 from finops.store.database import reading
-from finops.store.sql import Connection, identifier, interruptible, query
 
 _BATCH = 10_000
 _TABLE_ROWS = 1_000

@@ -8,10 +8,10 @@ from finops.columns import PERIOD_COLUMN
 from finops.config import Export
 from finops.errors import LocalError
 from finops.run import Outcome, PeriodResult, Run
+from finops.sql import Connection, identifier, query
 from finops.store.database import reading
 from finops.store.dataset import VIEW
 from finops.store.ledger import Load, current_loads
-from finops.store.sql import Connection, identifier, query
 
 
 def export_parquet(run: Run, export: Export, out: Path) -> list[PeriodResult]:

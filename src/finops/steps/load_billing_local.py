@@ -7,24 +7,29 @@ from dataclasses import replace
 from functools import partial
 
 from finops.config import Export
-from finops.errors import BadDataError
+from finops.errors import BadDataError, RefusedError
 from finops.faults import crash_point
+from finops.focus.charges import built_charges, made_with, replace_charges
 from finops.period import BillingPeriod
 from finops.run import Outcome, PeriodResult, Run
+from finops.sql import Connection
 from finops.state import Attempt, DeliveryState
 from finops.steps.attempts import open_attempts, settle
 from finops.steps.extract_billing import is_whole, staged_path
+from finops.steps.loaded import tell_kept
 from finops.steps.reconcile_state import load_id, mark_published, remove_staged
 from finops.store.database import reading, writing
 from finops.store.dataset import Dataset
-from finops.store.ledger import LoadedFile, current_loads
+from finops.store.ledger import Load, LoadedFile, current_loads
 from finops.store.replace import Staged, replace_period, transaction
-from finops.store.sql import Connection
 from finops.vendors import find_vendor
 
 
 def load_billing_local(run: Run, exports: Sequence[Export]) -> list[PeriodResult]:
     """Load every staged delivery, newest period first, one commit per billing period.
+
+    Charges are made with each of them, and made anew for periods whose charges would be
+    other ones now: a newer mapping, another lookup.
 
     All commits of the run become visible to readers at once. A period that fails keeps
     its earlier delivery. With nothing to load the store is neither copied nor touched.
@@ -48,8 +53,10 @@ def _has_work(run: Run, export: Export) -> bool:
         return False
     with reading(run.data) as db:
         dataset = Dataset(db, export)
-        return dataset.strategy() not in (None, export.table_strategy) or bool(
-            _old_periods(run, dataset)
+        return (
+            dataset.strategy() not in (None, export.table_strategy)
+            or bool(_old_periods(run, dataset))
+            or bool(_outdated_charges(run, dataset))
         )
 
 
@@ -68,10 +75,39 @@ def _load_export(run: Run, db: Connection, export: Export) -> list[PeriodResult]
     with transaction(db):
         if dataset.switch_strategy():
             run.notices.append(f"{export.dataset}: tables are now {export.table_strategy!r}")
-    return [
+    results = [
         settle(run, export, attempt, partial(_load, run, dataset))
         for attempt in open_attempts(run, export, DeliveryState.STAGED)
     ]
+    return results + _remake_charges(run, dataset)
+
+
+def _outdated_charges(run: Run, dataset: Dataset) -> list[Load]:
+    """Return the loads whose charges are not what would be made of them now."""
+    built = built_charges(dataset.db, dataset.export.dataset)
+    made = made_with(find_vendor(dataset.export.vendor), run.lookups)
+    return [
+        load
+        for period, load in current_loads(dataset.db, dataset.export.dataset).items()
+        if built.get(str(period)) != (load.load_id, made) and dataset.has_table(period)
+    ]
+
+
+def _remake_charges(run: Run, dataset: Dataset) -> list[PeriodResult]:
+    """Make outdated charges anew; where they are refused, the earlier ones stay."""
+    outdated, failed = _outdated_charges(run, dataset), []
+    for load in outdated:
+        bill = dataset.bill(find_vendor(dataset.export.vendor), load)
+        try:
+            with transaction(dataset.db):
+                replace_charges(dataset.db, bill, run.lookups, strict=run.strict)
+        except RefusedError as error:
+            tell_kept(error, load)
+            outcome = Outcome.FAILED
+            failed.append(PeriodResult(bill.export, load.period, outcome, error=error))
+    if made := len(outdated) - len(failed):
+        run.notices.append(f"{dataset.export.dataset}: made the charges of {made} periods anew")
+    return failed
 
 
 def _old_periods(run: Run, dataset: Dataset) -> list[BillingPeriod]:
@@ -130,4 +166,5 @@ def _staged(run: Run, attempt: Attempt) -> Staged:
                 do="run import-cur again: it is downloaded anew",
             )
         noted.append((file.path, LoadedFile(file.key, file.size, file.etag, file.sha256)))
-    return Staged(attempt.delivery, tuple(noted), run.data.temporary, run.allow_shrink)
+    scratch, flags = run.data.temporary, (run.allow_shrink, run.strict)
+    return Staged(attempt.delivery, tuple(noted), scratch, run.lookups, *flags)

@@ -19,9 +19,10 @@ import duckdb
 from finops.datadir import DataDir
 from finops.errors import LocalError, OutOfMemoryError, TemporaryError
 from finops.faults import crash_point
+from finops.focus.charges import prepare_focus
 from finops.schema import schema_scripts
+from finops.sql import Connection, Row, identifier, query, run_script, run_statements
 from finops.store.ledger import load_ids
-from finops.store.sql import Connection, Row, identifier, query, run_script, run_statements
 
 _STORAGE_VERSION = "v1.4.0"
 _FICLONE = 0x40049409
@@ -207,6 +208,7 @@ def _migrate(db: Connection, path: Path) -> None:
     for script in scripts[version:]:
         run_statements(db, script)
     run_script(db, "money.sql")
+    prepare_focus(db)
     if not version:
         query(db, "INSERT INTO finops.meta (schema_version) VALUES (0)")
     query(db, "UPDATE finops.meta SET schema_version = ?", [len(scripts)])
@@ -220,6 +222,8 @@ def _content(db: Connection) -> list[Row]:
         "SELECT load_id, is_current FROM finops.loads"
         " UNION ALL SELECT dataset || table_strategy, true FROM finops.exports"
         " UNION ALL SELECT concat(dataset, billing_period, fingerprint), true FROM finops.holds"
+        " UNION ALL SELECT concat(dataset, billing_period, made_with), true"
+        " FROM finops.charge_builds"
         " ORDER BY ALL",
     )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from types import ModuleType
 
 import duckdb
 
@@ -21,10 +22,11 @@ from finops.columns import (
 )
 from finops.config import Export
 from finops.errors import BadDataError, ConfigError
+from finops.focus.charges import Bill, drop_charges
 from finops.period import BillingPeriod
-from finops.store.ledger import current_loads, end_current_load
+from finops.sql import Connection, identifier, query
+from finops.store.ledger import Load, current_loads, end_current_load
 from finops.store.registry import read_registry, widened_expression
-from finops.store.sql import Connection, identifier, query
 
 VIEW = "billing"
 STAGE = "_finops_stage"
@@ -144,6 +146,7 @@ class Dataset:
             single = self.table(_SINGLE)
             query(self.db, f"DELETE FROM {single} WHERE {PERIOD_COLUMN} = ?", [str(period)])
         end_current_load(self.db, self.export.dataset, period)
+        drop_charges(self.db, self.export.dataset, period)
         self.create_view()
 
     def create_view(self) -> None:
@@ -204,6 +207,27 @@ class Dataset:
         if not self.has_table(period):
             return None
         return self.measure(self._table_holding(period), costs, period)
+
+    def bill(self, vendor: ModuleType, load: Load) -> Bill:
+        """Return the line items of a loaded period, for charges to be made of them."""
+        table = self._table_holding(load.period)
+        present = self._tables()[table]
+        return Bill(
+            vendor=vendor,
+            vendor_name=self.export.vendor,
+            export=self.export.name,
+            dataset=self.export.dataset,
+            shape=self.shape(),
+            period=load.period,
+            load_id=load.load_id,
+            delivered_at=load.delivered_at,
+            table=self.table(table),
+            columns={
+                original: column
+                for original, column in self.registry().items()
+                if column.name in present
+            },
+        )
 
     def column_problems(self) -> list[str]:
         """Say where tables and ``billing`` differ from the registry."""

@@ -11,7 +11,7 @@ from decimal import Decimal
 import duckdb
 
 from finops.period import BillingPeriod
-from finops.store.sql import Connection, Row, query
+from finops.sql import Connection, Row, query
 
 _FILES = "STRUCT(key VARCHAR, size BIGINT, etag VARCHAR, sha256 VARCHAR)[]"
 _COLUMNS = (

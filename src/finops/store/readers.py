@@ -24,8 +24,8 @@ from finops.columns import MAX_COLUMNS, ColumnType, FileColumn, SourceColumn, St
 from finops.errors import BadDataError
 from finops.integrity import read_zip_entry
 from finops.money import money_expression, rounded_expression
+from finops.sql import Connection, identifier, query
 from finops.store.registry import widened_expression
-from finops.store.sql import Connection, identifier, query
 
 _DO = "wait for the next delivery, or ask the vendor; nothing was guessed"
 ROUNDED_COLUMN = "_finops_rounded"

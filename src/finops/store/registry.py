@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from finops.columns import ColumnType, SourceColumn, StoredColumn, assign_names, widen
 from finops.money import money_expression
-from finops.store.sql import Connection, query
+from finops.sql import Connection, query
 
 
 def read_registry(db: Connection, dataset: str) -> dict[str, StoredColumn]:

@@ -1,6 +1,7 @@
 """Replacing one billing period: everything it touches changes in one transaction.
 
-Data, registry, ledger and the view ``billing`` are committed together, in the clone.
+Data, registry, ledger, the view ``billing`` and the charges are committed together, in the
+clone.
 """
 
 from __future__ import annotations
@@ -23,6 +24,10 @@ from finops.columns import (
 from finops.delivery import Delivery
 from finops.errors import BadDataError, OutOfMemoryError, RefusedError
 from finops.faults import crash_point
+from finops.focus.charges import replace_charges
+from finops.focus.checks import failed_checks
+from finops.focus.lookups import NO_LOOKUPS, Lookups
+from finops.sql import Connection, identifier, query
 from finops.store.dataset import STAGE, Dataset
 from finops.store.ledger import Load, LoadedFile, current_loads, record_load
 from finops.store.readers import (
@@ -34,7 +39,6 @@ from finops.store.readers import (
     select_rows,
 )
 from finops.store.registry import register_columns
-from finops.store.sql import Connection, identifier, query
 
 _SHRINK_MINIMUM = 1_000
 # What a delivery can cause; a full disk or memory is not among it.
@@ -43,12 +47,17 @@ _DELIVERY_ERRORS = (duckdb.DataError, duckdb.ProgrammingError, duckdb.NotSupport
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """A delivery on disk: where each of its files lies; ``scratch`` is for unpacking."""
+    """A delivery on disk: where each of its files lies; ``scratch`` is for unpacking.
+
+    ``lookups`` are the user's own; with ``strict`` every check of the charges must hold.
+    """
 
     delivery: Delivery
     files: tuple[tuple[Path, LoadedFile], ...]
     scratch: Path
+    lookups: Lookups = NO_LOOKUPS
     allow_shrink: bool = False
+    strict: bool = False
 
 
 @dataclass(slots=True)
@@ -78,7 +87,8 @@ def replace_period(
 
     Raises:
         BadDataError: a file, row or cell is not what it should be; the period is kept.
-        RefusedError: the period would lose more than half of its rows.
+        RefusedError: the period would lose more than half of its rows, or its charges are
+            not the bill's.
         OutOfMemoryError: it needs more memory than the database may take.
         ConfigError: the dataset holds another export or shape.
     """
@@ -147,7 +157,10 @@ def _replace(
     crash_point("ledger-written")
     dataset.create_view()
     crash_point("view-made")
-    return load, notices
+    bill = dataset.bill(vendor, load)
+    checks = replace_charges(dataset.db, bill, staged.lookups, strict=staged.strict)
+    crash_point("charges-made")
+    return load, notices + failed_checks(checks)
 
 
 def _group_by_header(

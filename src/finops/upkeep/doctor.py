@@ -28,12 +28,12 @@ from finops.datadir import DataDir
 from finops.delivery import Delivery, FailedDelivery, FoundExport
 from finops.errors import ConfigError, FinopsError, LocalError
 from finops.run import gravest
+from finops.sql import query
 from finops.state import DeliveryState, State
 from finops.storage import open_storage
 from finops.store.database import engine_limits, reading
 from finops.store.dataset import Dataset, stored_exports
 from finops.store.ledger import current_loads
-from finops.store.sql import query
 from finops.upkeep.status import newest_attempts
 from finops.vendors import find_vendor
 

@@ -10,10 +10,10 @@ from finops.config import Export
 from finops.datadir import DataDir
 from finops.money import EXACT
 from finops.period import BillingPeriod
+from finops.sql import Connection
 from finops.store.database import reading
 from finops.store.dataset import stored_exports
 from finops.store.ledger import Load, current_loads, period_loads
-from finops.store.sql import Connection
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,11 @@ from finops.datadir import DataDir
 from finops.delivery import Delivery
 from finops.errors import ConfigError, FinopsError, LocalError
 from finops.run import PeriodResult, Run
+from finops.sql import Connection
 from finops.steps.load_billing_local import load_staged
 from finops.store.database import discard_clone, reading, writing
 from finops.store.dataset import Dataset, stored_exports
 from finops.store.ledger import current_loads
-from finops.store.sql import Connection
 from finops.upkeep.staged import loadable, staged_deliveries
 from finops.upkeep.verify import verify
 
@@ -101,7 +101,7 @@ def _chosen(run: Run, db: Connection, export: Export) -> list[Delivery]:
 
 
 def _load(run: Run, db: Connection, export: Export, delivery: Delivery) -> PeriodResult:
-    load_id = f"{run.run_id}-{export.name}-{delivery.period}"
+    load_id = f"{run.run_id}-{export.dataset}-{delivery.period}"
     try:
         return load_staged(run, Dataset(db, export), loadable(run, delivery), load_id)
     except FinopsError as error:

@@ -61,7 +61,7 @@ def loadable(run: Run, delivery: Delivery) -> Staged:
         (path, LoadedFile(file.key, file.size, file.etag, sums[path.name]))
         for path, file in zip(paths, delivery.files, strict=True)
     )
-    return Staged(delivery, files, run.data.temporary, allow_shrink=True)
+    return Staged(delivery, files, run.data.temporary, run.lookups, allow_shrink=True)
 
 
 def _sums(folder: Path) -> dict[str, str]:

@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 from finops.config import Export
 from finops.datadir import DataDir
 from finops.period import BillingPeriod
+from finops.sql import Connection
 from finops.state import Attempt, DeliveryState, State
 from finops.store.database import reading
 from finops.store.dataset import Dataset, stored_exports
 from finops.store.ledger import Load, current_loads
-from finops.store.sql import Connection
 
 
 @dataclass(frozen=True, slots=True)

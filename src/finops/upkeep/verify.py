@@ -10,10 +10,10 @@ from finops.config import Export
 from finops.datadir import DataDir
 from finops.errors import LocalError
 from finops.period import BillingPeriod
+from finops.sql import Connection
 from finops.store.database import read_every_cell, reading
 from finops.store.dataset import Dataset, stored_exports
 from finops.store.ledger import Load, current_loads
-from finops.store.sql import Connection
 from finops.upkeep.staged import damaged_files, staged_deliveries
 from finops.vendors import find_vendor
 

@@ -12,6 +12,14 @@ Each vendor module offers the same names:
     what each column of a data file is called at the vendor, and its type.
 ``cost_columns(shape)``
     the originals whose sum per currency is the total of the bill.
+``charges(shape, columns, table)``
+    SQL that makes FOCUS charges of the line items in a table, one rule per column.
+``source_totals(shape, columns, table)``
+    SQL for what those line items add up to, apart from the mapping.
+``services()``
+    the vendor's lookup of service categories, as CSV.
+``charge_rules()``
+    everything that decides what the charges are, to tell when it changes.
 ``write_sample(out, ...)``
     a bucket tree with the layout of the real one.
 """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
 from typing import Any
@@ -18,10 +18,18 @@ def identifier(*names: str) -> str:
     return ".".join('"' + name.replace('"', '""') + '"' for name in names)
 
 
-def query(db: Connection, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
-    """Run one statement with bound values and return all its rows."""
+def literal(text: str) -> str:
+    """Quote a text for SQL that is kept as text: a view, or what a vendor puts together."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def query(
+    db: Connection, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()
+) -> list[Row]:
+    """Run one statement with bound values (by position or name) and return all its rows."""
+    values = dict(parameters) if isinstance(parameters, Mapping) else list(parameters)
     with interruptible():
-        return db.execute(sql, list(parameters)).fetchall()
+        return db.execute(sql, values).fetchall()
 
 
 @contextmanager
@@ -36,7 +44,7 @@ def interruptible() -> Iterator[None]:
 
 
 def run_script(db: Connection, name: str) -> None:
-    """Run a ``.sql`` file of the package."""
+    """Run a ``.sql`` file of the package, statement by statement."""
     run_statements(db, files("finops").joinpath(name).read_text("utf-8"))
 
 
@@ -44,3 +52,9 @@ def run_statements(db: Connection, script: str) -> None:
     """Run a script, statement by statement."""
     for statement in duckdb.extract_statements(script):
         db.execute(statement).fetchall()
+
+
+def script_statements(name: str) -> list[str]:
+    """Return the statements of a ``.sql`` file of the package, to be run with bound values."""
+    text = files("finops").joinpath(name).read_text("utf-8")
+    return [statement.query for statement in duckdb.extract_statements(text)]

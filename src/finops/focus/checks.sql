@@ -1,0 +1,79 @@
+-- What must hold of the money of one load's charges. Each check returns what breaks it: an amount in
+-- billing currency, and where to look (x_SourceRowId, currency or commitment).
+-- Reads: charges (one load), source_total (currency, row_count, total, unblended: of its line items).
+
+-- rule: billed-total
+-- says: Billed cost is the total of the source, per currency, to the last digit.
+SELECT coalesce(billed, 0) - coalesce(total, 0), concat('currency ', currency)
+FROM (SELECT coalesce(BillingCurrency, '') AS currency, sum(BilledCost) AS billed FROM charges GROUP BY 1)
+FULL JOIN source_total USING (currency)
+WHERE coalesce(billed, 0) <> coalesce(total, 0);
+
+-- rule: row-accounting
+-- says: Every line item is one charge, and only unused commitments make further ones.
+SELECT NULL, concat(given, ' line items, ', made, ' charges')
+FROM (SELECT coalesce(sum(row_count), 0) AS given FROM source_total),
+    (SELECT count(*) FILTER (x_RowKind NOT LIKE 'Unused%') AS made FROM charges)
+WHERE given <> made;
+
+-- rule: known-line-item-types
+-- says: The vendor's line item types are all known; unknown ones are Adjustment, as billed.
+SELECT BilledCost, x_SourceRowId FROM charges WHERE x_RowKind = 'Unknown';
+
+-- rule: net-is-unblended
+-- says: Net costs add up to unblended costs with discounts as rows, within a cent per currency.
+SELECT total - unblended, concat('currency ', currency) FROM source_total WHERE abs(total - unblended) > 0.01;
+
+-- rule: negations-cancel
+-- says: A commitment's usage is billed with its fee: covered usage and negations leave nothing.
+SELECT BilledCost, x_SourceRowId FROM charges WHERE CommitmentDiscountStatus = 'Used' AND BilledCost <> 0;
+
+-- rule: commitment-purchase
+-- says: The purchase of a commitment has no effective cost; its usage has it. FOCUS 1.2, EffectiveCost.
+SELECT EffectiveCost, x_SourceRowId FROM charges
+WHERE ChargeCategory = 'Purchase' AND CommitmentDiscountId IS NOT NULL AND EffectiveCost <> 0;
+
+-- rule: unused-commitment
+-- says: What was not used is not billed again and consumes nothing. FOCUS 1.2, CommitmentDiscountStatus.
+SELECT EffectiveCost, x_SourceRowId FROM charges
+WHERE CommitmentDiscountStatus = 'Unused' AND (BilledCost <> 0 OR ConsumedQuantity IS NOT NULL);
+
+-- rule: commitment-balance
+-- says: Used and unused parts of a commitment cost at least its recurring fees; upfront fees come on top.
+SELECT effective - billed, CommitmentDiscountId
+FROM (
+    SELECT CommitmentDiscountId,
+        sum(BilledCost) FILTER (ChargeCategory = 'Purchase' AND ChargeFrequency = 'Recurring') AS billed,
+        sum(EffectiveCost) FILTER (ChargeCategory = 'Usage') AS effective,
+        count(*) AS charges
+    FROM charges WHERE CommitmentDiscountId IS NOT NULL GROUP BY ALL
+)
+WHERE billed - coalesce(effective, 0) > 0.01 + 0.000001 * charges;
+
+-- rule: effective-is-billed
+-- says: What no commitment pays for costs what was billed. FOCUS 1.2, EffectiveCost.
+SELECT EffectiveCost - BilledCost, x_SourceRowId FROM charges
+WHERE CommitmentDiscountId IS NULL AND x_RowKind <> 'CommitmentRefund' AND EffectiveCost <> BilledCost;
+
+-- rule: price-order
+-- says: No usage costs more than its contracted, nor that more than its list cost.
+SELECT BilledCost, x_SourceRowId FROM charges
+WHERE ChargeCategory = 'Usage' AND ChargeClass IS NULL AND CommitmentDiscountStatus IS DISTINCT FROM 'Unused'
+    AND EffectiveCost > 0 AND (ListCost < ContractedCost - 0.000001 OR ContractedCost < EffectiveCost - 0.000001);
+
+-- rule: list-price
+-- says: List cost is list unit price times pricing quantity, within a millionth. FOCUS 1.2, ListCost.
+SELECT ListCost, x_SourceRowId FROM charges
+WHERE ListUnitPrice IS NOT NULL AND ChargeClass IS NULL
+    AND abs(CAST(ListCost AS DOUBLE) - CAST(ListUnitPrice AS DOUBLE) * PricingQuantity)
+        > 0.000001 * abs(CAST(ListCost AS DOUBLE)) + 0.000001;
+
+-- rule: split-costs-nothing
+-- says: Split cost rows repeat what their instance costs, so they are billed nothing of their own.
+SELECT BilledCost, x_SourceRowId FROM charges WHERE AllocatedMethodId IS NOT NULL AND BilledCost <> 0;
+
+-- rule: usage-in-period
+-- says: Usage lies in its billing period, a day more or less, unless it corrects an earlier one.
+SELECT BilledCost, x_SourceRowId FROM charges
+WHERE ChargeCategory = 'Usage' AND ChargeClass IS NULL AND BilledCost >= 0
+    AND (ChargePeriodStart < BillingPeriodStart - INTERVAL 1 DAY OR ChargePeriodStart >= BillingPeriodEnd + INTERVAL 1 DAY);

@@ -1,0 +1,85 @@
+"""Bills that are FOCUS already: their columns as they are, and the rest of ours beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from finops.columns import PERIOD_COLUMN, StoredColumn
+from finops.focus.columns import FocusColumn, focus_columns
+from finops.sql import identifier
+
+# What tells a version: the newest whose mark is there.
+_MARKS = {
+    "1.4": ("InvoiceDetailId",),
+    "1.3": ("ServiceProviderName",),
+    "1.2": ("InvoiceId", "PricingCurrency", "BillingAccountType"),
+    "1.1": ("SkuMeter", "ServiceSubcategory"),
+    "1.0": (),
+}
+# What a version lacks and another column of the same row tells. 1.3 split the provider's name.
+_INSTEAD = {
+    "ProviderName": "ServiceProviderName",
+    "PublisherName": "ServiceProviderName",
+    "ServiceProviderName": "PublisherName",
+    "HostProviderName": "ProviderName",
+    "PricingCurrency": "BillingCurrency",
+}
+
+
+def native_charges(columns: Mapping[str, StoredColumn], table: str) -> str:
+    """Return SQL that passes the rows of a FOCUS export on as charges.
+
+    Columns outside the specification keep their name if it begins with ``x_``, and get
+    ``x_`` before it otherwise.
+    """
+    standard = {column.name: column for column in focus_columns()}
+    cells = {
+        "x_SourceRowId": row_digest(columns),
+        "x_RowKind": "'Native'",
+        "x_SourceFocusVersion": f"'{focus_version(columns)}'",
+    }
+    for name, column in standard.items():
+        found = columns.get(name) or columns.get(_INSTEAD.get(name, ""))
+        if found and not name.startswith("BillingPeriod"):
+            cells[name] = _cell(found, column)
+    for original, found in columns.items():
+        if original not in standard:
+            name = original if original.startswith("x_") else f"x_{original}"
+            cells.setdefault(name, _cell(found, None))
+    spelled = ",\n    ".join(f"{cell} AS {identifier(name)}" for name, cell in cells.items())
+    return f"SELECT\n    {spelled}\nFROM {table} WHERE {PERIOD_COLUMN} = $billing_period"
+
+
+def native_totals(columns: Mapping[str, StoredColumn], table: str) -> str:
+    """Return SQL for the billed cost and the rows of a FOCUS export, per currency."""
+    cost, currency = (
+        identifier(columns[name].name) if name in columns else "NULL"
+        for name in ("BilledCost", "BillingCurrency")
+    )
+    return (
+        f"SELECT coalesce({currency}, '') AS currency, count(*) AS row_count,"
+        f" coalesce(sum({cost}), 0) AS total, total AS unblended\n"
+        f"FROM {table} WHERE {PERIOD_COLUMN} = $billing_period GROUP BY 1"
+    )
+
+
+def row_digest(columns: Mapping[str, StoredColumn]) -> str:
+    """Return SQL that names a row by its content, where the vendor gives it no id."""
+    cells = ", ".join(identifier(column.name) for column in columns.values())
+    return f"md5(CAST(row({cells}) AS VARCHAR))"
+
+
+def focus_version(columns: Mapping[str, StoredColumn]) -> str:
+    """Return the newest version that the column names tell of."""
+    return next(
+        version
+        for version, marks in _MARKS.items()
+        if not marks or any(mark in columns for mark in marks)
+    )
+
+
+def _cell(found: StoredColumn, column: FocusColumn | None) -> str:
+    cell = identifier(found.name)
+    if found.type.startswith("MAP("):
+        return f"finops.flat_json({cell}, '')"
+    return f"CAST({cell} AS {column.type})" if column else cell

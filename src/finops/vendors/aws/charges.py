@@ -1,0 +1,140 @@
+"""AWS line items as FOCUS charges: ``charges.sql`` over what a delivery really has.
+
+The mapping is written once, in the names of CUR 2.0. This module finds each of them in the
+delivery: CUR 1 spells the same columns its own way, and has a column where CUR 2.0 has an
+entry of a map. What is in neither is NULL of its type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.resources import files
+
+from finops.columns import PERIOD_COLUMN, ColumnType, StoredColumn
+from finops.focus.native import native_charges, native_totals, row_digest
+from finops.sql import identifier, literal
+from finops.vendors.aws.contract import read_contract
+from finops.vendors.aws.names import aws_column_name
+
+# What the mapping reads of the attributes that CUR 2.0 has in its map ``product``.
+_ATTRIBUTES = ("product_name", "region", "memory", "operating_system", "storage_class", "vcpu")
+# The maps of CUR 2.0, and how the columns begin that hold their entries elsewhere.
+_MAPS = {
+    "resource_tags": ("resourceTags/",),
+    "cost_category": ("costCategory/",),
+    "discount": ("discount/", "discount_"),
+}
+_TYPES = {
+    "text": ColumnType.TEXT,
+    "money": ColumnType.MONEY,
+    "quantity": ColumnType.DOUBLE,
+    "timestamp": ColumnType.TIMESTAMP,
+    "text_map": ColumnType.TEXT_MAP,
+    "money_map": ColumnType.MONEY_MAP,
+}
+
+Columns = Mapping[str, StoredColumn]
+
+
+def charges(shape: str, columns: Columns, table: str) -> str:
+    """Return SQL that makes charges of the line items in ``table``.
+
+    ``columns`` are those that the table has, by original name. The SQL reads the relations
+    ``service`` and ``account`` (see ``finops.focus.lookups``). Grain: one row per charge;
+    costs in billing currency.
+    """
+    if shape == "focus":
+        return native_charges(columns, table)
+    return f"WITH line_item AS NOT MATERIALIZED (\n{line_items(columns, table)}\n),\n{mapping()}"
+
+
+def line_items(columns: Columns, table: str) -> str:
+    """Return SQL that reads ``table`` in the names and types of CUR 2.0.
+
+    ``line_number`` tells its rows apart; ``identity_line_item_id`` is never NULL.
+    """
+    present = {_squashed(original): column for original, column in columns.items()}
+    kinds = {name: column.kind for name, column in read_contract("v2").items()}
+    kinds |= {f"product_{key}": "text" for key in _ATTRIBUTES}
+    cells = {name: _cell(present, name, kind) for name, kind in kinds.items()}
+    cells |= {name: _map(columns, name, kinds[name]) for name in _MAPS}
+    if "identitylineitemid" not in present:
+        cells["identity_line_item_id"] = row_digest(columns)
+    spelled = ",\n".join(f"    {cell} AS {name}" for name, cell in cells.items())
+    return (
+        f"SELECT\n    rowid AS line_number,\n{spelled}\n"
+        f"FROM {table} WHERE {PERIOD_COLUMN} = $billing_period"
+    )
+
+
+def source_totals(shape: str, columns: Columns, table: str) -> str:
+    """Return SQL for what the line items add up to, apart from the mapping.
+
+    Grain: one row per currency, with ``row_count``, ``total`` (what was billed) and
+    ``unblended``.
+    """
+    if shape == "focus":
+        return native_totals(columns, table)
+    totals = files(__package__).joinpath("source_totals.sql").read_text("utf-8")
+    return f"WITH line_item AS NOT MATERIALIZED (\n{line_items(columns, table)}\n)\n{totals}"
+
+
+def charge_rules() -> list[str]:
+    """Return all that decides what charges AWS line items become."""
+    folder = files(__package__)
+    return [
+        folder.joinpath(name).read_text("utf-8")
+        for name in ("charges.sql", "charges.py", "cur_v2.csv", "services.csv")
+    ]
+
+
+def mapping() -> str:
+    """Return the mapping as it is written: common table expressions and the final SELECT."""
+    return files(__package__).joinpath("charges.sql").read_text("utf-8")
+
+
+def services() -> str:
+    """Return the lookup from product codes and service names to FOCUS categories, as CSV."""
+    return files(__package__).joinpath("services.csv").read_text("utf-8")
+
+
+def _squashed(name: str) -> str:
+    """Return what the spellings of one column have in common."""
+    return "".join(char for char in name.lower() if char.isalnum())
+
+
+def _cell(present: Columns, name: str, kind: str) -> str:
+    column = present.get(_squashed(name))
+    attribute = name.removeprefix("product_")
+    if column and kind == "quantity":
+        return f"CAST({identifier(column.name)} AS DOUBLE)"
+    if column:
+        return identifier(column.name)
+    if attribute != name and "product" in present:
+        return f"{identifier(present['product'].name)}[{literal(attribute)}]"
+    return f"CAST(NULL AS {_TYPES[kind]})"
+
+
+def _map(columns: Columns, name: str, kind: str) -> str:
+    """Gather the entries of a map from wherever they are, keyed as CUR 2.0 keys them.
+
+    Where AWS would merge two columns into one key, the first that has a value counts.
+    """
+    found: dict[str, list[str]] = {}
+    for original, column in columns.items():
+        for prefix in _MAPS[name]:
+            if original.lower().startswith(prefix.lower()):
+                key = aws_column_name(original[len(prefix) :])
+                found.setdefault(key, []).append(identifier(column.name))
+    entries = ", ".join(
+        f"{{'key': {literal(key)}, 'value': coalesce({', '.join(cells)})}}"
+        for key, cells in sorted(found.items())
+    )
+    map_type = _TYPES[kind]
+    whole = identifier(columns[name].name) if name in columns else f"CAST(NULL AS {map_type})"
+    if not entries:
+        return whole
+    return (
+        f"CAST(map_from_entries(list_filter(list_concat(map_entries({whole}), [{entries}]),"
+        f" lambda entry: entry.value IS NOT NULL)) AS {map_type})"
+    )

@@ -347,7 +347,7 @@ SELECT
 
     -- Source: [CUR] product/sku, pricing/RateCode, RateId, lineItem/UsageType; [FOCUS] Sku*.
     CASE WHEN has_sku THEN product_sku END AS SkuId,
-    CASE WHEN has_sku THEN coalesce(pricing_rate_code, pricing_rate_id, product_sku) END AS SkuPriceId,
+    CASE WHEN has_sku THEN coalesce(pricing_rate_code, product_sku || '.' || pricing_rate_id, product_sku) END AS SkuPriceId,
     CASE WHEN has_sku THEN line_item_usage_type END AS SkuMeter,
     CASE WHEN has_sku THEN json_merge_patch('{}', json_object(
         'InstanceType', product_instance_type, 'CoreCount', TRY_CAST(product_vcpu AS INTEGER),
@@ -363,11 +363,13 @@ SELECT
     -- Source: [CUR] lineItem/ResourceId; the parts of an ARN. Name and type only where there is an id.
     resource_id AS ResourceId,
     regexp_extract(resource_id, '([^:/]+)[:/]*$', 1) AS ResourceName,
-    nullif(coalesce(
+    CASE WHEN resource_id IS NOT NULL THEN coalesce(
         nullif(regexp_extract(resource_id, '^arn:[^:]*:[^:]*:[^:]*:[^:]*:([^:/]+)[:/].', 1), ''),
         CASE split_part(resource_id, '-', 1) WHEN 'i' THEN 'instance' WHEN 'vol' THEN 'volume'
-            WHEN 'snap' THEN 'snapshot' WHEN 'eni' THEN 'network-interface' WHEN 'nat' THEN 'natgateway' END
-    ), '') AS ResourceType,
+            WHEN 'snap' THEN 'snapshot' WHEN 'eni' THEN 'network-interface' WHEN 'nat' THEN 'natgateway' END,
+        CASE WHEN line_item_product_code = 'AmazonS3' THEN 'bucket' END,
+        nullif(regexp_extract(resource_id, '^arn:[^:]*:([^:]+):', 1), ''),
+        line_item_product_code, 'resource') END AS ResourceType,
 
     -- User tags lose their prefix, those of AWS keep it; keys as CUR 2.0 spells them. Source: [CUR] resourceTags.
     tags_json AS Tags,

@@ -91,7 +91,8 @@ def load_checks(db: Connection, bill: Bill) -> list[Check]:
     totals = bill.vendor.source_totals(bill.shape, bill.columns, bill.table)
     scope = charges_of(db, [bill.load_id])
     scope = Scope(
-        f"{scope.relations},\nsource_total AS NOT MATERIALIZED (\n{totals}\n)",
+        f"{scope.relations},\nsource_total AS (SELECT currency, sum(row_count) AS row_count,"
+        f" sum(total) AS total, sum(unblended) AS unblended FROM (\n{totals}\n) GROUP BY ALL)",
         {**scope.values, "billing_period": str(bill.period)},
         scope.currency,
     )

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 
 from finops.columns import PERIOD_COLUMN, StoredColumn
 from finops.focus.columns import FocusColumn, focus_columns
-from finops.sql import identifier
+from finops.sql import identifier, literal
 
+# The x_RowKind of such a row: no rule of ours made its costs.
+NATIVE = "Native"
 # What tells a version: the newest whose mark is there.
 _MARKS = {
     "1.4": ("InvoiceDetailId",),
@@ -35,7 +37,7 @@ def native_charges(columns: Mapping[str, StoredColumn], table: str) -> str:
     standard = {column.name: column for column in focus_columns()}
     cells = {
         "x_SourceRowId": row_digest(columns),
-        "x_RowKind": "'Native'",
+        "x_RowKind": literal(NATIVE),
         "x_SourceFocusVersion": f"'{focus_version(columns)}'",
     }
     for name, column in standard.items():
@@ -51,22 +53,29 @@ def native_charges(columns: Mapping[str, StoredColumn], table: str) -> str:
 
 
 def native_totals(columns: Mapping[str, StoredColumn], table: str) -> str:
-    """Return SQL for the billed cost and the rows of a FOCUS export, per currency."""
-    cost, currency = (
+    """Return SQL for the billed cost and the rows of a FOCUS export, per invoice and currency."""
+    invoice, entity, cost, currency = (
         identifier(columns[name].name) if name in columns else "NULL"
-        for name in ("BilledCost", "BillingCurrency")
+        for name in ("InvoiceId", "x_BillingEntity", "BilledCost", "BillingCurrency")
     )
     return (
-        f"SELECT coalesce({currency}, '') AS currency, count(*) AS row_count,"
+        f"SELECT {invoice} AS invoice_id, {entity} AS billing_entity,"
+        f" coalesce({currency}, '') AS currency, count(*) AS row_count,"
         f" coalesce(sum({cost}), 0) AS total, total AS unblended\n"
-        f"FROM {table} WHERE {PERIOD_COLUMN} = $billing_period GROUP BY 1"
+        f"FROM {table} WHERE {PERIOD_COLUMN} = $billing_period GROUP BY ALL"
     )
 
 
 def row_digest(columns: Mapping[str, StoredColumn]) -> str:
-    """Return SQL that names a row by its content, where the vendor gives it no id."""
-    cells = ", ".join(identifier(column.name) for column in columns.values())
-    return f"md5(CAST(row({cells}) AS VARCHAR))"
+    """Return SQL that names a row by its content, where the vendor gives it no id.
+
+    An empty cell counts for nothing, so that a column which comes later changes no name.
+    """
+    cells = ", ".join(
+        f"{literal(column.name + '=')} || CAST({identifier(column.name)} AS VARCHAR)"
+        for column in columns.values()
+    )
+    return f"md5(concat_ws(chr(31), {cells}))"
 
 
 def focus_version(columns: Mapping[str, StoredColumn]) -> str:

@@ -21,7 +21,7 @@ from finops.columns import (
     clean_column_name,
 )
 from finops.config import Export
-from finops.errors import BadDataError, ConfigError
+from finops.errors import BadDataError, ConfigError, LocalError
 from finops.focus.charges import Bill, drop_charges
 from finops.period import BillingPeriod
 from finops.sql import Connection, identifier, query
@@ -209,8 +209,18 @@ class Dataset:
         return self.measure(self._table_holding(period), costs, period)
 
     def bill(self, vendor: ModuleType, load: Load) -> Bill:
-        """Return the line items of a loaded period, for charges to be made of them."""
+        """Return the line items of a loaded period, for charges to be made of them.
+
+        Raises:
+            LocalError: their table was dropped by hand.
+        """
         table = self._table_holding(load.period)
+        if table not in self._tables():
+            raise LocalError(
+                f"the table {table} was dropped by hand",
+                code="missing-table",
+                do="finops rebuild, or import-cur --force, brings it back",
+            )
         present = self._tables()[table]
         return Bill(
             vendor=vendor,

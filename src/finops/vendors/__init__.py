@@ -14,8 +14,12 @@ Each vendor module offers the same names:
     the originals whose sum per currency is the total of the bill.
 ``charges(shape, columns, table)``
     SQL that makes FOCUS charges of the line items in a table, one rule per column.
+``source_row_id(shape, columns)``
+    SQL for what a row of those line items is called in ``x_SourceRowId``.
 ``source_totals(shape, columns, table)``
-    SQL for what those line items add up to, apart from the mapping.
+    SQL for what those line items add up to per invoice, apart from the mapping.
+``mapping()``
+    the SQL of ``charges`` as it is written, its comments being what people are told.
 ``services()``
     the vendor's lookup of service categories, as CSV.
 ``charge_rules()``

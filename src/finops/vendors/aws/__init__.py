@@ -1,6 +1,13 @@
 """Amazon Web Services: Cost and Usage Reports, legacy (v1) and 2.0, and FOCUS exports."""
 
-from finops.vendors.aws.charges import charge_rules, charges, services, source_totals
+from finops.vendors.aws.charges import (
+    charge_rules,
+    charges,
+    mapping,
+    services,
+    source_row_id,
+    source_totals,
+)
 from finops.vendors.aws.contract import check_columns, cost_columns, describe_columns
 from finops.vendors.aws.manifests import list_deliveries, list_exports
 
@@ -12,6 +19,8 @@ __all__ = [
     "describe_columns",
     "list_deliveries",
     "list_exports",
+    "mapping",
     "services",
+    "source_row_id",
     "source_totals",
 ]

@@ -52,8 +52,8 @@ def charges(shape: str, columns: Columns, table: str) -> str:
 def line_items(columns: Columns, table: str) -> str:
     """Return SQL that reads ``table`` in the names and types of CUR 2.0.
 
-    ``line_number`` tells its rows apart; ``identity_line_item_id`` is never NULL; the billing
-    period is the delivery's.
+    ``line_number`` tells its rows apart, ``source_row_id`` names them; the billing period is
+    the delivery's.
     """
     present = {_squashed(original): column for original, column in columns.items()}
     kinds = {name: column.kind for name, column in read_contract("v2").items()}
@@ -63,8 +63,7 @@ def line_items(columns: Columns, table: str) -> str:
     start = f"CAST({PERIOD_COLUMN} || '-01' AS TIMESTAMP)"
     cells["bill_billing_period_start_date"] = start
     cells["bill_billing_period_end_date"] = f"{start} + INTERVAL 1 MONTH"
-    if "identitylineitemid" not in present:
-        cells["identity_line_item_id"] = row_digest(columns)
+    cells["source_row_id"] = source_row_id("v2", columns)
     spelled = ",\n".join(f"    {cell} AS {name}" for name, cell in cells.items())
     return (
         f"SELECT\n    rowid AS line_number,\n{spelled}\n"
@@ -72,11 +71,23 @@ def line_items(columns: Columns, table: str) -> str:
     )
 
 
+def source_row_id(shape: str, columns: Columns) -> str:
+    """Return SQL over the columns of a table for the ``x_SourceRowId`` of its rows.
+
+    Line item ids repeat from hour to hour; with the interval they name a row.
+    """
+    present = {_squashed(original): identifier(column.name) for original, column in columns.items()}
+    if shape == "focus" or "identitylineitemid" not in present:
+        return row_digest(columns)
+    names = ("identitylineitemid", "identitytimeinterval")
+    return f"concat_ws('/', {', '.join(present[name] for name in names if name in present)})"
+
+
 def source_totals(shape: str, columns: Columns, table: str) -> str:
     """Return SQL for what the line items add up to, apart from the mapping.
 
-    Grain: one row per currency, with ``row_count``, ``total`` (what was billed) and
-    ``unblended``.
+    Grain: one row per ``invoice_id``, ``billing_entity`` and ``currency``, with ``row_count``,
+    ``total`` (what was billed) and ``unblended``.
     """
     if shape == "focus":
         return native_totals(columns, table)

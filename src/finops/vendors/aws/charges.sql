@@ -71,15 +71,16 @@ priced AS NOT MATERIALIZED (
     FROM kinds
 ),
 
--- What the negations of a Savings Plan do not take off again, and the one row that bears it.
+-- What the negations of a Savings Plan do not take off again on an invoice, and the one row that bears it.
 -- Source: [CUR] SavingsPlanNegation "cancels out" the covered usage; the bill decides, not we.
+-- [FOCUS] BilledCost: it adds up to what is payable of each invoice.
 residual AS (
     SELECT
         coalesce(min(line_number) FILTER (kind = 'SavingsPlanNegation'), min(line_number)) AS line_number,
         sum(cost) AS left_over
     FROM priced
     WHERE kind IN ('SavingsPlanCoveredUsage', 'SavingsPlanNegation')
-    GROUP BY savings_plan_savings_plan_a_r_n, line_item_currency_code
+    GROUP BY savings_plan_savings_plan_a_r_n, line_item_currency_code, bill_invoice_id, bill_billing_entity
     HAVING sum(cost) <> 0
 ),
 
@@ -232,8 +233,8 @@ priced_by_unit AS NOT MATERIALIZED (
 )
 
 SELECT
-    -- Lineage. Line item ids repeat from hour to hour; with the interval they name a row.
-    concat_ws('/', identity_line_item_id, identity_time_interval) AS x_SourceRowId,
+    -- Lineage.
+    source_row_id AS x_SourceRowId,
     x_RowKind,
     type AS x_LineItemType,
     CASE WHEN is_net THEN 'net' ELSE 'unblended' END AS x_NetBasis,

@@ -151,10 +151,11 @@ described AS NOT MATERIALIZED (
         CASE WHEN x_RowKind = 'SplitUsage' THEN split_line_item_parent_resource_id
             WHEN commitment IS NOT NULL AND (is_unused OR is_purchase) THEN commitment
             ELSE line_item_resource_id END AS resource_id,
-        regexp_replace(regexp_replace(regexp_replace(regexp_replace(
+        -- Hrs -> Hours, GB-Mo -> GB-Months, Lambda-GB-Second -> GB-Seconds, 64K-Chunks -> 64 KB Chunks.
+        regexp_replace(regexp_replace(regexp_replace(regexp_replace(regexp_replace(
             coalesce(nullif(nullif(nullif(pricing_unit, ''), 'N/A'), 'Quantity'), 'Units'),
             '(^|-)([Hh](ou)?rs?)$', '\1Hours'), '-[Mm]o(nths?)?$', '-Months'), '^Lambda-', ''),
-            '(^|-)[Ss]econds?$', '\1Seconds') AS unit
+            '(^|-)[Ss]econds?$', '\1Seconds'), '^([0-9]+)([KMGT])-', '\1 \2B ') AS unit
     FROM charge
 ),
 

@@ -1,9 +1,8 @@
 -- AWS line items to FOCUS charges. One rule per column, its source named.
 -- Grain: one row per charge. That is one per line item, and one more for the unused part of a
 -- commitment. Costs and unit prices: billing currency, DECIMAL(38,24). Times: UTC, end exclusive.
--- Reads: line_item (one row per line item, named as in CUR 2.0; what a delivery lacks is NULL; maps are
--- JSON, see charges.py),
--- service (service -> category), account (id -> name).
+-- Reads: line_item (one row per line item, named as in CUR 2.0; what a delivery lacks is NULL, maps are
+-- JSON: see charges.py), service (service -> category), account (id -> name).
 -- Sources: [CUR] = CUR 2.0 table dictionary and "Understanding your data" of the Data Exports user
 -- guide; [FOCUS] = specification 1.2, the column of that name; [1.3] = its version 1.3.
 
@@ -136,8 +135,7 @@ described AS NOT MATERIALIZED (
             'Fee', 'RIFee', 'ReservationUpfrontFee', 'SavingsPlanRecurringFee', 'SavingsPlanUpfrontFee'
         ) AS is_purchase,
         bill_billing_entity = 'AWS Marketplace' AS is_marketplace,
-        CASE WHEN x_RowKind = 'Usage' OR is_committed OR is_purchase OR x_RowKind IN ('SplitUsage', 'CommitmentRefund')
-            THEN commitment END AS commitment_id,
+        CASE WHEN is_committed OR is_purchase OR x_RowKind = 'CommitmentRefund' THEN commitment END AS commitment_id,
         is_usage OR is_unused OR is_purchase AS is_priced,
         -- AWS writes 0 where there is no public price, as for Spot.
         nullif(pricing_public_on_demand_cost, 0) AS public_cost,

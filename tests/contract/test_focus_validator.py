@@ -10,6 +10,8 @@ from tests.driver import PERIODS, Finops, over_folder
 
 # Making the environment is part of the first test.
 pytestmark = pytest.mark.timeout(900)
+# What an export cannot say: CUR 1 has no names of accounts.
+WITHOUT = {"v1": ["ACCOUNT_NAMING_SUPPORTED"], "v2": []}
 WHOLE = "Total: 2 | Pass: 1 | Fail: 1 | Skipped: 0\n✅ A-C-001-M: PASS\n❌ A-C-002-M: FAIL  (x)\n"
 
 
@@ -24,7 +26,9 @@ def charges(file, *changes):
 
 
 def published(finops, out):
-    """Publish the charges as FOCUS 1.2 and return them as one Parquet file."""
+    """Import, publish as FOCUS 1.2, and return all of it as one Parquet file."""
+    assert finops.aws("import-cur").code == 0
+    assert finops("focus", "validate").code == 0
     answer = finops("focus", "export-parquet", "--version", "1.2", "--out", str(out))
     assert answer.code == 0, answer.err
     file = out / "all.parquet"
@@ -39,19 +43,17 @@ def test_a_sample_of_every_line_item_type_passes(tmp_path, seed, validate, versi
     layout = SampleLayout(cur_version=version)
     write_sample(tmp_path / "bucket", periods=PERIODS, rows=1000, seed=seed, layout=layout)
     finops = over_folder(tmp_path / "data", tmp_path / "bucket")
-    assert finops.aws("import-cur").code == 0
     file = published(finops, tmp_path / "focus")
 
-    assert complaints(validate(file), file) == []
+    assert "\n".join(complaints(validate(file, WITHOUT[version]), file)) == ""
 
 
 def test_a_real_bill_passes(tmp_path, samples_dir, validate):
     place = ("--prefix", "cur", "--export-name", "WorkshopCUR")
     finops = Finops(tmp_path / "data", "--bucket", str(samples_dir / "aws-workshop-cur"), *place)
-    assert finops.aws("import-cur").code == 0
     file = published(finops, tmp_path / "focus")
 
-    assert complaints(validate(file), file) == []
+    assert "\n".join(complaints(validate(file, WITHOUT["v1"]), file)) == ""
 
 
 def test_right_charges_pass_and_need_every_excuse(tmp_path, validate):

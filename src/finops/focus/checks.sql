@@ -49,7 +49,7 @@ WHERE CommitmentDiscountStatus = 'Unused' AND (BilledCost <> 0 OR ConsumedQuanti
 
 -- rule: commitment-balance
 -- says: Used and unused parts of a commitment cost at least its recurring fees; upfront fees come on top.
-SELECT effective - billed, CommitmentDiscountId
+SELECT coalesce(effective, 0) - billed, CommitmentDiscountId
 FROM (
     SELECT CommitmentDiscountId,
         sum(BilledCost) FILTER (ChargeCategory = 'Purchase' AND ChargeFrequency = 'Recurring') AS billed,

@@ -21,6 +21,7 @@ from finops.config import mask_secrets
 from finops.errors import FinopsError
 from finops.period import BillingPeriod
 from finops.run import Advance, new_run_id
+from finops.store.ledger import LoadedFile
 
 SCHEMA_VERSION = 1
 _OWN_LOG = "finops"
@@ -192,6 +193,11 @@ def error_document(error: FinopsError) -> dict[str, Any]:
     return {name: text and mask_secrets(text) for name, text in parts.items()} | {
         "exit_code": error.exit_code
     }
+
+
+def file_document(file: LoadedFile) -> dict[str, Any]:
+    """Return a data file of the ledger as JSON shows it."""
+    return {"key": file.key, "bytes": file.size, "etag": file.etag, "sha256": file.sha256}
 
 
 def plain_json(value: Any) -> Any:

@@ -11,7 +11,14 @@ from decimal import Decimal
 from typing import Any
 
 from finops.cli.load import configured, ended_with, show_results
-from finops.cli.output import Output, amount, display_path, money, period_text
+from finops.cli.output import (
+    Output,
+    amount,
+    display_path,
+    file_document,
+    money,
+    period_text,
+)
 from finops.config import Export
 from finops.errors import FinopsError, RefusedError, UsageError
 from finops.period import BillingPeriod
@@ -244,8 +251,5 @@ def _load_document(each: HistoricLoad) -> dict[str, Any]:
         "totals": load.totals,
         "changes": each.changes,
         "current": each.is_current,
-        "files": [
-            {"key": file.key, "bytes": file.size, "etag": file.etag, "sha256": file.sha256}
-            for file in load.files
-        ],
+        "files": [file_document(file) for file in load.files],
     }

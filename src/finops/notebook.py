@@ -35,7 +35,7 @@ class Answer(Report):
         except ImportError as error:
             what, do = "pandas is not installed", "pip install pandas"
             raise LocalError(what, code="missing-extra", do=do) from error
-        return pandas.DataFrame(self.rows, columns=self.columns)
+        return pandas.DataFrame(self.rows, columns=list(self.columns))
 
     def _repr_html_(self) -> str:
         head = "".join(f"<th>{escape(column)}</th>" for column in self.columns)

@@ -19,8 +19,11 @@ from finops.period import BillingPeriod
 from finops.sql import Connection, Row, identifier, query, script_statements
 from finops.store.dataset import stored_exports
 
-# An account may have had several names.
-_NEWEST_NAME = "max_by(SubAccountName, (day, SubAccountName)) OVER (PARTITION BY SubAccountId)"
+# An account may have had several names, and where a bill has none its id stands for it.
+_NEWEST_NAME = (
+    "max_by(SubAccountName, (SubAccountName <> SubAccountId, day, SubAccountName))"
+    " OVER (PARTITION BY SubAccountId)"
+)
 # What a row is about, as SQL over ``focus.daily``.
 REPORTS = {
     "services": {"ServiceName": "ServiceName", "ServiceCategory": "ServiceCategory"},
@@ -236,7 +239,7 @@ def _totals(rows: list[dict[str, Any]], cost: str) -> dict[str, Decimal]:
     for row in rows:
         currency = row[_CURRENCY]
         totals[currency] = EXACT.add(totals.get(currency, Decimal()), row[cost])
-    return totals
+    return dict(sorted(totals.items()))
 
 
 def _spans(periods: Iterable[CoveredPeriod]) -> Iterator[str]:

@@ -55,7 +55,7 @@ class Store:
         self._open = ExitStack()
         self._db = self._open.enter_context(reading(data))
 
-    def sql(self, query: str, **values: Any) -> duckdb.DuckDBPyRelation:
+    def sql(self, query: str, /, **values: Any) -> duckdb.DuckDBPyRelation:
         """Ask in SQL, with ``values`` bound to ``$name``; ``fetchall()`` or ``df()`` gives rows."""
         return self._db.sql(query, params=values)
 

@@ -132,7 +132,7 @@ def test_a_notebook_shows_a_table_that_runs_nothing(tmp_path, bills):
 
     assert "<script>" not in html
     assert html.count("<td>&lt;script&gt;x</td>") == len(answer.rows)
-    assert "billed cost in USD: what the vendor invoices<br>default: 2024-02" in html
+    assert "billed cost in USD: what the vendor invoices<br>aws/default: 2024-02" in html
     assert html.count("<tr>") == len(answer.rows) + 1
     assert "<td>1,234,567.1</td>" in html
     assert "<td></td>" in html

@@ -62,11 +62,17 @@ class CoveredPeriod:
     ``is_final`` tells whether the vendor has invoiced it; None: no charges were made yet.
     """
 
+    vendor: str
     export: str
     period: BillingPeriod
     load_id: str
     is_final: bool | None
     failed_checks: tuple[str, ...]
+
+    @property
+    def source(self) -> str:
+        """Vendor and export, as users name them."""
+        return f"{self.vendor}/{self.export}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +103,13 @@ class Report:
     def notes(self) -> list[str]:
         """What to know about the numbers: metric, currency, which periods are not final."""
         lines = [f"{self.metric} cost in {self.currency}: {self.meaning}"]
-        for export, periods in groupby(self.periods, lambda each: each.export):
-            lines.append(f"{export}: {', '.join(_spans(periods))}")
+        for source, periods in groupby(self.periods, lambda each: each.source):
+            lines.append(f"{source}: {', '.join(_spans(periods))}")
         for each in self.periods:
             if each.failed_checks:
                 failed = f"failed checks: {', '.join(each.failed_checks)}"
                 more = f"finops verify {each.period} tells more"
-                lines.append(f"{each.export} {each.period}: {failed}; {more}")
+                lines.append(f"{each.source} {each.period}: {failed}; {more}")
         return lines
 
 
@@ -135,8 +141,8 @@ def _loaded_periods(db: Connection, export: str | None) -> list[CoveredPeriod]:
     (sql, *_) = script_statements("answers/report.sql")
     rows = query(db, sql, {"export": export})
     return [
-        CoveredPeriod(name, BillingPeriod.parse(period), load_id, is_final, tuple(failed))
-        for name, period, load_id, is_final, failed in rows
+        CoveredPeriod(vendor, name, BillingPeriod.parse(period), load_id, is_final, tuple(failed))
+        for vendor, name, period, load_id, is_final, failed in rows
     ]
 
 
@@ -154,7 +160,7 @@ def _choose(loaded: list[CoveredPeriod], name: str, span: str | None) -> list[Co
         raise LocalError(f"{span} is not loaded", code="not-loaded", do="finops status")
     for each in chosen:
         if each.is_final is None:
-            raise _no_charges(f"{each.export} {each.period} is loaded but")
+            raise _no_charges(f"{each.source} {each.period} is loaded but")
     return chosen
 
 
@@ -201,10 +207,11 @@ def _counted(
     A month is compared with the one before where that has charges of the same exports.
     """
     counted = [(each.load_id, each.period, False) for each in chosen]
-    wanted, present = _exports(chosen), _exports(loaded)
-    for each in loaded if name == "months" else []:
+    charged = [each for each in loaded if each.is_final is not None]
+    now, then = _sources(chosen), _sources(charged)
+    for each in charged if name == "months" else []:
         after = each.period.shift(1)
-        if each.is_final is not None and present[each.period] == wanted.get(after):
+        if then[each.period] == now.get(after):
             counted.append((each.load_id, after, True))
     return {
         "load_ids": [load_id for load_id, _, _ in counted],
@@ -213,10 +220,10 @@ def _counted(
     }
 
 
-def _exports(periods: list[CoveredPeriod]) -> dict[BillingPeriod, set[str]]:
+def _sources(periods: list[CoveredPeriod]) -> dict[BillingPeriod, set[str]]:
     found: dict[BillingPeriod, set[str]] = {}
     for each in periods:
-        found.setdefault(each.period, set()).add(each.export)
+        found.setdefault(each.period, set()).add(each.source)
     return found
 
 

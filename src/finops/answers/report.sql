@@ -1,7 +1,7 @@
 -- Loaded billing periods, per export. is_final is NULL where no charges were made yet;
 -- failed_checks are the rules that the charges break. $export: NULL for all.
 SELECT
-    export, billing_period, load_id, is_final,
+    vendor, export, billing_period, load_id, is_final,
     coalesce(list(DISTINCT rule ORDER BY rule) FILTER (NOT ok), []) AS failed_checks
 FROM finops.loads
 JOIN finops.exports USING (dataset)
@@ -9,7 +9,7 @@ LEFT JOIN finops.charge_builds USING (dataset, billing_period, load_id)
 LEFT JOIN finops.checks USING (dataset, billing_period, load_id)
 WHERE is_current AND export = coalesce($export, export)
 GROUP BY ALL
-ORDER BY export, billing_period;
+ORDER BY vendor, export, billing_period;
 
 -- Services and accounts, the dearest first. Grain: the keys and BillingCurrency, in which cost is.
 -- Reads daily: keys, BillingCurrency, cost, is_before (false).

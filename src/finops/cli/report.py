@@ -61,6 +61,7 @@ def document(found: Report) -> dict[str, Any]:
         "totals": found.totals,
         "periods": [
             {
+                "vendor": each.vendor,
                 "export": each.export,
                 "period": str(each.period),
                 "final": each.is_final,

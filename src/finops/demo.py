@@ -6,8 +6,6 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
-from importlib.resources import files
 from pathlib import Path
 
 from finops.config import load_config
@@ -16,8 +14,6 @@ from finops.errors import LocalError
 from finops.period import BillingPeriod
 from finops.pipeline import import_billing
 from finops.run import PeriodResult, Track, end_run, start_run, untracked
-from finops.sql import query
-from finops.store.database import reading
 from finops.vendors.aws.sample import SampleLayout, write_sample
 
 PERIODS = 3
@@ -51,27 +47,17 @@ export_name = "data-export"
 
 
 @dataclass(frozen=True, slots=True)
-class ServiceCost:
-    """What a service cost over all demo periods: billed cost in one currency."""
-
-    service: str
-    currency: str
-    billed_cost: Decimal
-
-
-@dataclass(frozen=True, slots=True)
 class Demo:
     """What the demo did and where it lies."""
 
-    database: Path
+    data: DataDir
     results: list[PeriodResult]
-    services: list[ServiceCost]
 
 
 def run_demo(
     folder: Path, *, rows: int, seed: int, track: Track = untracked, run_id: str = ""
 ) -> Demo:
-    """Write both payers' buckets into ``folder``, import them and ask what was loaded.
+    """Write both payers' buckets into ``folder`` and import them.
 
     ``rows`` is the number of line items per period and payer. An earlier demo is replaced.
 
@@ -86,7 +72,7 @@ def run_demo(
     with start_run(config, "demo", track, run_id=run_id) as run:
         results = import_billing(run, config.exports)
         end_run(run, results)
-    return Demo(config.data.database, results, _top_services(config.data))
+    return Demo(config.data, results)
 
 
 def write_buckets(folder: Path, *, rows: int, seed: int) -> None:
@@ -107,9 +93,3 @@ def _clear(folder: Path) -> None:
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
     (folder / _MARK).touch()
-
-
-def _top_services(data: DataDir) -> list[ServiceCost]:
-    sql = files("finops").joinpath("demo.sql").read_text("utf-8")
-    with reading(data) as db:
-        return [ServiceCost(*row) for row in query(db, sql)]

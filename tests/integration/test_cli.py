@@ -319,11 +319,22 @@ def test_demo_shows_what_it_loaded_and_what_comes_next(tmp_path):
     assert answer.code == 0
     assert "Loaded 6 billing periods, 12 files" in answer.out
     assert "Amazon Elastic Compute Cloud" in answer.out
+    assert "billed cost in USD: what the vendor invoices\naws/default: " in answer.out
     assert "data/demo/data/open_finops.duckdb" in answer.out
     config = tmp_path / "data/demo/config.toml"
     again = Finops(tmp_path / "unused")("aws", "import-cur", "-c", str(config))
     assert "Nothing new" not in again.err  # --data-dir of this call is another one
     assert again.code == 0
+
+
+def test_demo_answers_in_json_with_all_services_and_what_they_are_in(tmp_path):
+    document = Finops(tmp_path / "data")("demo", "--rows", "300", "--json").document
+
+    services = document["services"]
+    loaded = sum(Decimal(each["totals"]["USD"]) for each in document["results"])
+    assert (services["metric"], services["currencies"]) == ("billed", ["USD"])
+    assert sum(Decimal(row["BilledCost"]) for row in services["rows"]) == loaded
+    assert len({each["period"] for each in services["periods"]}) == 3
 
 
 def test_demo_leaves_other_peoples_folders_alone(tmp_path):

@@ -1,1 +1,1 @@
-"""Answers from the store: what was spent, whether it is right, and why."""
+"""Answers from the store: each is a module, its SQL beside it; nothing here prints or writes."""

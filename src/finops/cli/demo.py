@@ -12,13 +12,16 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from finops.answers.report import Question, Report, report
 from finops.cli.load import configured, show_results
 from finops.cli.output import Output, display_path, money, plain_json, size
-from finops.demo import run_demo
+from finops.cli.report import document, show
+from finops.demo import Demo, run_demo
 from finops.errors import UsageError
 from finops.money import EXACT
 from finops.period import BillingPeriod
 from finops.run import PeriodResult
+from finops.store.database import reading
 from finops.vendors.aws.sample import SampleDelivery, SampleLayout, write_sample
 
 
@@ -35,28 +38,35 @@ def demo(arguments: argparse.Namespace, output: Output) -> int:
         track=output.track,
         run_id=output.run_id,
     )
-    services = [(each.service, each.billed_cost, each.currency) for each in done.services]
+    found = _services(done)
     config_file = shlex.quote(display_path(folder / "config.toml"))
     show_results(
         output,
         done.results,
         [],
-        database=str(done.database),
-        services=[asdict(each) for each in done.services],
+        database=str(done.data.database),
+        services=document(found),
     )
     output.line()
     output.line(_summary(done.results))
     output.line()
     output.line("Top services, all periods and both payers:")
-    output.table(("service", "billed cost", "currency"), services, right=("billed cost",))
+    show(found, output, most=8)
     output.line()
-    output.line(f"The database: {display_path(done.database)}")
+    output.line(f"The database: {display_path(done.data.database)}")
     program = shlex.quote(os.environ.get("FINOPS_PROGRAM", "finops"))
     output.line("Next:")
+    output.line(f"  {program} -c {config_file} report months --by ServiceCategory")
     output.line(f'  {program} -c {config_file} sql "SELECT * FROM aws_billing.billing LIMIT 5"')
     output.line(f"  {program} -c {config_file} aws import-cur      (again: nothing new to load)")
     output.line(f"  {program} aws list-manifests --bucket YOUR-BUCKET --prefix YOUR-PREFIX")
     return 0
+
+
+def _services(done: Demo) -> Report:
+    periods = [each.period for each in done.results if each.period]
+    with reading(done.data) as db:
+        return report(db, Question("services", f"{min(periods)}:{max(periods)}"))
 
 
 def _summary(results: Sequence[PeriodResult]) -> str:

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import csv
-import json
-import math
-import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import duckdb
 
 from finops.cli.load import configured
-from finops.cli.output import SCHEMA_VERSION, Output, plain_json
+from finops.cli.output import SCHEMA_VERSION, Output
+from finops.cli.tabular import Write, write_csv, write_json
 from finops.datadir import DataDir
 from finops.errors import LocalError, UsageError
 from finops.sql import Connection, identifier, interruptible, query
@@ -25,11 +23,7 @@ from finops.store.database import reading
 
 _BATCH = 10_000
 _TABLE_ROWS = 1_000
-_Write = Callable[[list[str], Iterator[Sequence[Any]], TextIO], None]
 _FORMATS = {".csv": "csv", ".json": "json", ".parquet": "parquet"}
-# What a spreadsheet would run, in any width, where a plain number is not meant.
-_FORMULA = re.compile(r"[\s\ufeff]*(?:[=+@\-\uff1d\uff0b\uff0d\uff20]|(?<=[\t\r]))")
-_NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 _PLAIN = ("VARCHAR", "DOUBLE", "BOOLEAN", "DATE", "TIMESTAMP", "INTEGER", "JSON")
 
 
@@ -44,7 +38,7 @@ def sql(arguments: argparse.Namespace, output: Output) -> int:
     if arguments.raw and form != "csv":
         raise UsageError("--raw is for CSV", do="leave it out: other formats are never altered")
     statement = _only_statement(arguments.statement)
-    write = _write_json if form == "json" else partial(_write_csv, raw=arguments.raw)
+    write = write_json if form == "json" else partial(write_csv, raw=arguments.raw)
     data = configured(arguments).data
     if target:
         _write_file(data, statement, None if form == "parquet" else write, target)
@@ -57,7 +51,7 @@ def sql(arguments: argparse.Namespace, output: Output) -> int:
             _show_table(titles, batches, output)
         elif form == "json" and output.json and not arguments.format:
             sys.stdout.write(f'{{"schema_version": {SCHEMA_VERSION}, "rows": ')
-            _write_json(titles, batches, sys.stdout)
+            write_json(titles, batches, sys.stdout)
             print("}")
         else:
             write(titles, batches, sys.stdout)
@@ -99,7 +93,7 @@ def _refused(error: duckdb.Error) -> UsageError | LocalError:
     )
 
 
-def _write_file(data: DataDir, statement: str, write: _Write | None, target: Path) -> None:
+def _write_file(data: DataDir, statement: str, write: Write | None, target: Path) -> None:
     """Write beside the target and rename, so that the file is whole or not there.
 
     Without ``write`` DuckDB writes Parquet itself.
@@ -124,7 +118,7 @@ def _write_file(data: DataDir, statement: str, write: _Write | None, target: Pat
 
 
 def _show_table(titles: list[str], batches: Iterator[Sequence[Any]], output: Output) -> None:
-    rows = [row for row, _ in zip(_rows(batches), range(_TABLE_ROWS + 1), strict=False)]
+    rows = list(islice(chain.from_iterable(batches), _TABLE_ROWS + 1))
     output.records(titles, rows[:_TABLE_ROWS])
     if len(rows) > _TABLE_ROWS:
         output.say(f"only the first {_TABLE_ROWS:,} rows are shown; --format csv gives all")
@@ -174,61 +168,3 @@ def _batches(result: Connection) -> Iterator[Sequence[Any]]:
                 yield rows
     except duckdb.Error as error:
         raise _refused(error) from error
-
-
-def _rows(batches: Iterator[Sequence[Any]]) -> Iterator[Any]:
-    for batch in batches:
-        yield from batch
-
-
-def _write_csv(
-    titles: list[str], batches: Iterator[Sequence[Any]], file: TextIO, *, raw: bool
-) -> None:
-    """Write rows; unless ``raw``, text that a spreadsheet would run gets a ``'`` before it."""
-    # Before Python 3.13 a line break is quoted only if the writer ends its own lines with it.
-    writer = csv.writer(_UnixLines(file), lineterminator="\r\n")
-    shown = _csv_cell if raw else _harmless_cell
-    writer.writerow(map(shown, titles))
-    for rows in batches:
-        writer.writerows(map(shown, row) for row in rows)
-
-
-def _csv_cell(cell: Any) -> Any:
-    if isinstance(cell, dict | list):
-        return json.dumps(_json_value(cell), default=plain_json)
-    return plain_json(cell) if cell is not None and not isinstance(cell, str) else cell
-
-
-class _UnixLines:
-    """Takes rows that end in CR LF and writes them with LF."""
-
-    def __init__(self, file: TextIO) -> None:
-        self._file = file
-
-    def write(self, row: str) -> None:
-        self._file.write(f"{row[:-2]}\n")
-
-
-def _harmless_cell(cell: Any) -> Any:
-    if isinstance(cell, str) and _FORMULA.match(cell) and not _NUMBER.fullmatch(cell):
-        return f"'{cell}"
-    return _csv_cell(cell)
-
-
-def _write_json(titles: list[str], batches: Iterator[Sequence[Any]], file: TextIO) -> None:
-    """Write an array with one object per row, one row per line."""
-    separator = "["
-    for row in _rows(batches):
-        document = _json_value(dict(zip(titles, row, strict=True)))
-        file.write(f"{separator}{json.dumps(document, default=plain_json)}")
-        separator = ",\n "
-    file.write("]\n" if separator != "[" else "[]\n")
-
-
-def _json_value(value: Any) -> Any:
-    """Return a value that JSON can hold: its keys are text, and it has no NaN."""
-    if isinstance(value, dict):
-        return {str(key): _json_value(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_json_value(inner) for inner in value]
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -21,7 +21,7 @@ from finops.errors import LocalError, OutOfMemoryError, TemporaryError
 from finops.faults import crash_point
 from finops.focus.charges import prepare_focus
 from finops.schema import schema_scripts
-from finops.sql import Connection, Row, identifier, query, run_script, run_statements
+from finops.sql import Connection, Row, identifier, literal, query, run_script, run_statements
 from finops.store.ledger import load_ids
 
 _STORAGE_VERSION = "v1.4.0"
@@ -175,10 +175,15 @@ def _connect(path: Path, *, read_only: bool) -> Connection:
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
     }
-    if not read_only:
-        config["storage_compatibility_version"] = _STORAGE_VERSION
     with _explained(path):
-        return duckdb.connect(str(path), read_only=read_only, config=config)
+        if not read_only:
+            config["storage_compatibility_version"] = _STORAGE_VERSION
+            return duckdb.connect(str(path), config=config)
+        # Opened by its path, a file stays what it was for all of a process, also once replaced.
+        db = duckdb.connect(config=config)
+        name = identifier(path.stem)
+        run_statements(db, f"ATTACH {literal(str(path))} AS {name} (READ_ONLY); USE {name}")
+        return db
 
 
 @contextmanager

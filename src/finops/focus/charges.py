@@ -23,8 +23,9 @@ from finops.focus.versions import TABLE, create_views
 from finops.period import BillingPeriod
 from finops.sql import Connection, identifier, query, run_script, script_statements
 
-# Without invoice ids a period counts as final this long after its end: vendors are done by then.
+# A bill without a column for invoice ids is final this long after its period: vendors are done.
 _SETTLED_AFTER = timedelta(days=15)
+_INVOICE_IDS = ("invoiceid", "invoice_id")
 _MAKERS = ("charges.py", "columns.csv", "macros.sql", "native.py", "rollups.sql")
 
 
@@ -142,18 +143,20 @@ def _grow(db: Connection, wanted: Mapping[str, str]) -> None:
 
 
 def _record_build(db: Connection, bill: Bill, lookups: Lookups) -> None:
+    names_invoices = any(name.lower().endswith(_INVOICE_IDS) for name in bill.columns)
     settled = bill.delivered_at >= bill.period.end.replace(tzinfo=None) + _SETTLED_AFTER
     query(
         db,
         "INSERT INTO finops.charge_builds SELECT $dataset, $period, $load_id, $made, count(*),"
-        " CASE WHEN count(InvoiceId) = 0 THEN $settled"
-        " ELSE count(*) FILTER (InvoiceId IS NULL AND BilledCost <> 0) = 0 END"
+        " CASE WHEN $names_invoices THEN count(InvoiceId) > 0"
+        " AND count(*) FILTER (InvoiceId IS NULL AND BilledCost <> 0) = 0 ELSE $settled END"
         f" FROM {TABLE} WHERE x_LoadId = $load_id",
         {
             "dataset": bill.dataset,
             "period": str(bill.period),
             "load_id": bill.load_id,
             "made": made_with(bill.vendor, lookups),
+            "names_invoices": names_invoices,
             "settled": settled,
         },
     )

@@ -24,17 +24,18 @@ INTERRUPTED = 130
 STAMP = "made-from"
 
 
-def interpreter(venv: Path, requirements: Path, usually: str) -> str:
+def interpreter(venv: Path, requirements: Path, usually: str, base: str = sys.executable) -> str:
     """Return the Python of ``venv``, which is made or renewed first where that is needed.
 
-    ``usually`` tells the person who waits how long the making takes.
+    ``usually`` tells the person who waits how long the making takes. ``base`` is the Python to
+    make it with: this one, unless the packages need another.
     """
     _refuse_unfit_python()
     try:
-        wanted = _fingerprint(requirements)
+        wanted = _fingerprint(requirements, base)
         if _read(venv / STAMP) != wanted:
             _say(f"preparing {venv.name}, once; this usually takes {usually} ...")
-            _make(venv, requirements, wanted)
+            _make(venv, requirements, wanted, base)
     except OSError as error:
         _stop(
             os.EX_IOERR,
@@ -68,9 +69,18 @@ def _refuse_unfit_python() -> None:
             )
 
 
-def _fingerprint(requirements: Path) -> str:
-    interpreter = f"{sys.version} {sys.base_prefix}".encode()
-    return hashlib.sha256(requirements.read_bytes() + interpreter).hexdigest()
+def _fingerprint(requirements: Path, base: str) -> str:
+    return hashlib.sha256(requirements.read_bytes() + _identity(base).encode()).hexdigest()
+
+
+def _identity(base: str) -> str:
+    if base == sys.executable:
+        return f"{sys.version} {sys.base_prefix}"
+    ask = "import sys; print(sys.version, sys.base_prefix)"
+    asked = subprocess.run([base, "-I", "-c", ask], check=False, stdout=subprocess.PIPE, text=True)
+    if asked.returncode:
+        _stop(os.EX_CONFIG, f"{base} does not run. Name another Python.")
+    return asked.stdout.strip()
 
 
 def _python(venv: Path) -> str:
@@ -91,13 +101,13 @@ def _lock(file: Path) -> Iterator[int]:
         yield lock.fileno()
 
 
-def _make(venv: Path, requirements: Path, wanted: str) -> None:
+def _make(venv: Path, requirements: Path, wanted: str, base: str) -> None:
     with _lock(venv.with_name(venv.name + ".lock")) as lock:
         if _read(venv / STAMP) == wanted:
             return  # by another run, while this one waited
         (venv / STAMP).unlink(missing_ok=True)
         _run(
-            [sys.executable, "-I", "-m", "venv", "--clear", str(venv)],
+            [base, "-I", "-m", "venv", "--clear", str(venv)],
             lock,
             f"Python could not make {venv}. Mend what it says, then run the same command again.",
         )

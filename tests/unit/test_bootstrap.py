@@ -61,6 +61,13 @@ def start_and_interrupt(checkout, how):
     return finish(process)
 
 
+def named_python(file):
+    """Write a Python that is this one and says that it is another."""
+    file.write_text(f'#!/bin/sh\n[ "$2" = -c ] && exec echo {file}\nexec {sys.executable} "$@"\n')
+    file.chmod(0o755)
+    return str(file)
+
+
 def test_two_first_uses_at_once_share_one_environment(checkout, tmp_path):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -95,6 +102,33 @@ def test_only_changed_requirements_are_installed_again(checkout, monkeypatch):
     assert "No matching distribution found for nowhere" in stderr
     assert "run the same command again" in stderr
     assert not installed_by_hand.exists()
+
+
+def test_another_python_can_make_the_environment_and_a_third_makes_it_again(checkout, tmp_path):
+    venv, requirements = checkout / ".venv", checkout / "requirements" / "run.txt"
+    made_by_hand = venv / "made by hand"
+    first, other = named_python(tmp_path / "first"), named_python(tmp_path / "other")
+
+    python = bootstrap.interpreter(venv, requirements, "", first)
+    made_by_hand.touch()
+    bootstrap.interpreter(venv, requirements, "", first)
+    kept = made_by_hand.exists()
+    bootstrap.interpreter(venv, requirements, "", other)
+
+    assert python == str(venv / "bin" / "python")
+    assert kept
+    assert not made_by_hand.exists()
+
+
+def test_a_python_that_does_not_run_makes_nothing(checkout, capsys):
+    with pytest.raises(SystemExit) as stop:
+        bootstrap.interpreter(
+            checkout / ".venv", checkout / "requirements" / "run.txt", "", shutil.which("false")
+        )
+
+    assert stop.value.code == os.EX_CONFIG
+    assert "does not run" in capsys.readouterr().err
+    assert not (checkout / ".venv").exists()
 
 
 def test_a_half_made_environment_is_made_again(checkout):

@@ -30,7 +30,7 @@ from finops.upkeep.status import ExportStatus
 from finops.upkeep.verify import Finding
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
-_VERDICTS = {True: "ok", False: "FAILED", None: "not checked"}
+_VERDICTS = {True: "ok", False: "FAILED", None: "note"}
 
 
 def status(arguments: argparse.Namespace, output: Output) -> int:

@@ -68,10 +68,10 @@ def replace_charges(
     sql, values = charges_query(bill, lookups)
     _grow(db, {name: kind for name, kind, *_ in query(db, f"DESCRIBE {sql}", values)})
     query(db, f"INSERT INTO {TABLE} BY NAME {sql}", values)
-    checks = load_checks(db, bill)
-    refuse_wrong_totals(bill, checks, strict=strict)
     for statement in script_statements("focus/rollups.sql"):
         query(db, statement, {"load_id": bill.load_id})
+    checks = load_checks(db, bill)
+    refuse_wrong_totals(bill, checks, strict=strict)
     record_checks(db, bill, checks)
     _record_build(db, bill, lookups)
     return checks

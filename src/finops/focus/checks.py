@@ -8,6 +8,7 @@ structural rules of FOCUS 1.2 that go beyond a single column; those of a column 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
@@ -16,13 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 from finops.errors import RefusedError
 from finops.focus.versions import TABLE
+from finops.money import EXACT
 from finops.sql import Connection, query
 
 if TYPE_CHECKING:
     from finops.focus.charges import Bill
 
 # A failure of these keeps the previous delivery; all others are recorded, and block if strict.
-BLOCKING = ("billed-total", "row-accounting")
+BLOCKING = ("billed-total", "row-accounting", "daily-total")
 _BLOCK = re.compile(
     r"-- rule: (?P<rule>\S+)\n-- says: (?P<says>(?:.*\n(?:-- )?)*?)(?=SELECT|WITH)(?P<sql>[^;]+);"
 )
@@ -39,12 +41,16 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What a rule said of one load: rows that break it, their amount, and some of them."""
+    """What a rule said: how many rows break it, their amount, and some of them.
+
+    ``amount`` is in ``currency``; both are None where the charges have several currencies.
+    """
 
     rule: str
     says: str
     rows: int
     amount: Decimal | None
+    currency: str | None
     examples: tuple[str, ...]
 
     @property
@@ -57,8 +63,17 @@ class Check:
         """What was found, for people."""
         if self.ok:
             return self.says
-        money = f", {self.amount:f}".rstrip("0").rstrip(".") if self.amount is not None else ""
+        money = f" ({self.amount.normalize(EXACT):f} {self.currency})" if self.amount else ""
         return f"{self.rows:,} found{money}: {self.says} See {', '.join(self.examples)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What rules are asked of: relations as common table expressions, and values to bind."""
+
+    relations: str
+    values: dict[str, Any]
+    currency: str | None
 
 
 @cache
@@ -74,29 +89,38 @@ def read_rules(name: str) -> tuple[Rule, ...]:
 def load_checks(db: Connection, bill: Bill) -> list[Check]:
     """Run what ``checks.sql`` says on the charges of one load, against its line items."""
     totals = bill.vendor.source_totals(bill.shape, bill.columns, bill.table)
-    relations = (
-        f"WITH charges AS (SELECT * FROM {TABLE} WHERE x_LoadId = $load_id"
-        " AND BillingPeriodStart = $start),\n"
-        f"source_total AS NOT MATERIALIZED (\n{totals}\n)"
+    scope = charges_of(db, [bill.load_id])
+    scope = Scope(
+        f"{scope.relations},\nsource_total AS NOT MATERIALIZED (\n{totals}\n)",
+        {**scope.values, "billing_period": str(bill.period)},
+        scope.currency,
     )
-    values = {
-        "load_id": bill.load_id,
-        "start": bill.period.start.replace(tzinfo=None),
-        "billing_period": str(bill.period),
-    }
-    return [run_rule(db, rule, relations, values) for rule in read_rules("checks.sql")]
+    return [run_rule(db, rule, scope) for rule in read_rules("checks.sql")]
 
 
-def run_rule(db: Connection, rule: Rule, relations: str, values: dict[str, Any]) -> Check:
-    """Run one rule over the given relations; of what breaks it, three places are named."""
-    used = {name: value for name, value in values.items() if f"${name}" in relations}
+def charges_of(db: Connection, load_ids: Sequence[str]) -> Scope:
+    """Return the relations ``charges`` and ``daily`` of some loads."""
+    values = {"load_ids": list(load_ids)}
+    mine = "x_LoadId IN (SELECT unnest($load_ids::VARCHAR[]))"
+    currencies = query(db, f"SELECT DISTINCT BillingCurrency FROM focus.daily WHERE {mine}", values)
+    relations = (
+        f"WITH charges AS (SELECT * FROM {TABLE} WHERE {mine}),\n"
+        f"daily AS (SELECT * FROM focus.daily WHERE {mine})"
+    )
+    return Scope(relations, values, currencies[0][0] if len(currencies) == 1 else None)
+
+
+def run_rule(db: Connection, rule: Rule, scope: Scope) -> Check:
+    """Run one rule; of what breaks it, the three places with most money are named."""
     ((rows, amount, examples),) = query(
         db,
-        f"{relations},\nbroken(amount, place) AS (\n{rule.sql}\n)\n"
-        "SELECT count(*), sum(amount), list(place ORDER BY abs(amount) DESC)[:3] FROM broken",
-        used,
+        f"{scope.relations},\nbroken(amount, place) AS (\n{rule.sql}\n)\n"
+        "SELECT count(*), sum(amount), arg_max(place, coalesce(abs(amount), 0), 3) FROM broken",
+        scope.values,
     )
-    return Check(rule.name, rule.says, rows, amount, tuple(map(str, examples or ())))
+    amount = amount if scope.currency else None
+    places = tuple(map(str, examples or ()))
+    return Check(rule.name, rule.says, rows, amount, scope.currency, places)
 
 
 def refuse_wrong_totals(bill: Bill, checks: list[Check], *, strict: bool) -> None:

@@ -1,6 +1,6 @@
 -- What must hold of the money of one load's charges. Each check returns what breaks it: an amount in
 -- billing currency, and where to look (x_SourceRowId, currency or commitment).
--- Reads: charges (one load), source_total (currency, row_count, total, unblended: of its line items).
+-- Reads: charges and daily (one load), source_total (currency, row_count, total, unblended: of its line items).
 
 -- rule: billed-total
 -- says: Billed cost is the total of the source, per currency, to the last digit.
@@ -15,6 +15,15 @@ SELECT NULL, concat(given, ' line items, ', made, ' charges')
 FROM (SELECT coalesce(sum(row_count), 0) AS given FROM source_total),
     (SELECT count(*) FILTER (x_RowKind NOT LIKE 'Unused%') AS made FROM charges)
 WHERE given <> made;
+
+-- rule: daily-total
+-- says: The pre-aggregate adds up to the charges, per currency.
+SELECT coalesce(of_days, 0) - coalesce(of_charges, 0), concat('currency ', currency)
+FROM (SELECT coalesce(BillingCurrency, '') AS currency, sum(BilledCost + EffectiveCost) AS of_charges
+    FROM charges GROUP BY 1)
+FULL JOIN (SELECT coalesce(BillingCurrency, '') AS currency, sum(BilledCost + EffectiveCost) AS of_days
+    FROM daily GROUP BY 1) USING (currency)
+WHERE coalesce(of_days, 0) <> coalesce(of_charges, 0);
 
 -- rule: known-line-item-types
 -- says: The vendor's line item types are all known; unknown ones are Adjustment, as billed.
@@ -40,7 +49,7 @@ WHERE CommitmentDiscountStatus = 'Unused' AND (BilledCost <> 0 OR ConsumedQuanti
 
 -- rule: commitment-balance
 -- says: Used and unused parts of a commitment cost at least its recurring fees; upfront fees come on top.
-SELECT effective - billed, CommitmentDiscountId
+SELECT coalesce(effective, 0) - billed, CommitmentDiscountId
 FROM (
     SELECT CommitmentDiscountId,
         sum(BilledCost) FILTER (ChargeCategory = 'Purchase' AND ChargeFrequency = 'Recurring') AS billed,

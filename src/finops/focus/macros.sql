@@ -1,8 +1,8 @@
 -- What every vendor's mapping may use.
 
--- A map as a flat JSON object, keys sorted, each once; a prefix is taken off them. NULL if empty.
-CREATE OR REPLACE MACRO finops.flat_json(m, prefix) AS list_transform(
-    [list_sort(list_transform(map_entries(m), lambda e: {
+-- Entries of a map as a flat JSON object, keys sorted, each once, without their prefix. NULL if empty.
+CREATE OR REPLACE MACRO finops.flat_json(entries_of_map, prefix) AS list_transform(
+    [list_sort(list_transform(entries_of_map, lambda e: {
         'key': CASE WHEN starts_with(e.key, prefix) THEN substr(e.key, length(prefix) + 1) ELSE e.key END,
         'value': e.value
     }))],

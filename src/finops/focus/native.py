@@ -81,5 +81,5 @@ def focus_version(columns: Mapping[str, StoredColumn]) -> str:
 def _cell(found: StoredColumn, column: FocusColumn | None) -> str:
     cell = identifier(found.name)
     if found.type.startswith("MAP("):
-        return f"finops.flat_json({cell}, '')"
+        return f"finops.flat_json(map_entries({cell}), '')"
     return f"CAST({cell} AS {column.type})" if column else cell

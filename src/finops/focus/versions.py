@@ -40,9 +40,12 @@ def view_of(version: str) -> str:
 def create_views(db: Connection) -> None:
     """Make the view of every version, its columns in the order of the specification."""
     for version in VERSIONS:
-        meanings = _MEANINGS.get(version, {})
-        cells = ", ".join(
-            f"{meanings.get(column.name, identifier(column.name))} AS {identifier(column.name)}"
-            for column in focus_columns(version)
-        )
+        cells = ", ".join(f"{cell} AS {identifier(name)}" for name, cell in meanings(version))
         query(db, f"CREATE OR REPLACE VIEW {view_of(version)} AS SELECT {cells} FROM {TABLE}")
+
+
+def meanings(version: str) -> list[tuple[str, str]]:
+    """Return the columns of a version and SQL for what it means by each, over the table."""
+    own = _MEANINGS.get(version, {})
+    columns = focus_columns(version)
+    return [(column.name, own.get(column.name, identifier(column.name))) for column in columns]

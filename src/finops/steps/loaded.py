@@ -2,12 +2,39 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from finops.config import Export
 from finops.datadir import DataDir
-from finops.errors import FinopsError
+from finops.errors import FinopsError, LocalError
+from finops.focus.charges import built_charges
+from finops.focus.checks import Check, load_checks
 from finops.period import BillingPeriod
+from finops.sql import Connection
 from finops.store.database import reading
+from finops.store.dataset import Dataset, stored_exports
 from finops.store.ledger import Load, current_loads, held
+from finops.vendors import find_vendor
+
+
+@dataclass(frozen=True, slots=True)
+class Charges:
+    """The charges of one loaded period, and whose they are."""
+
+    dataset: Dataset
+    load: Load
+
+    @property
+    def place(self) -> str:
+        """Vendor, export and period, as users name them."""
+        export = self.dataset.export
+        return f"{export.vendor}/{export.name} {self.load.period}"
+
+    def money_checks(self) -> list[Check]:
+        """Run what runs with every load once more."""
+        vendor = find_vendor(self.dataset.export.vendor)
+        return load_checks(self.dataset.db, self.dataset.bill(vendor, self.load))
+
 
 Holds = set[tuple[BillingPeriod, str | None]]
 
@@ -35,3 +62,32 @@ def tell_kept(error: FinopsError, load: Load | None) -> None:
         if load
         else "nothing was loaded for this period before"
     )
+
+
+def loaded_charges(
+    db: Connection, name: str | None = None, period: BillingPeriod | None = None
+) -> list[Charges]:
+    """Return the loaded periods that have charges, newest first per export.
+
+    Raises:
+        LocalError: there are none.
+    """
+    found = [
+        Charges(Dataset(db, export), load)
+        for export in stored_exports(db, name)
+        for loaded, load in current_loads(db, export.dataset).items()
+        if period in (None, loaded) and has_charges(db, export, load)
+    ]
+    if not found:
+        raise LocalError(
+            f"there are no charges of {period or 'any period'}",
+            code="not-loaded",
+            do="finops status; import-cur makes the charges of what is loaded",
+        )
+    return found
+
+
+def has_charges(db: Connection, export: Export, load: Load) -> bool:
+    """Tell whether the charges of a load are there; an older finops made none."""
+    load_id, _ = built_charges(db, export.dataset).get(str(load.period), ("", ""))
+    return load_id == load.load_id

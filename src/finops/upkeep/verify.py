@@ -9,8 +9,10 @@ from decimal import Decimal
 from finops.config import Export
 from finops.datadir import DataDir
 from finops.errors import LocalError
+from finops.focus.checks import BLOCKING
 from finops.period import BillingPeriod
 from finops.sql import Connection
+from finops.steps.loaded import Charges, has_charges
 from finops.store.database import read_every_cell, reading
 from finops.store.dataset import Dataset, stored_exports
 from finops.store.ledger import Load, current_loads
@@ -20,7 +22,7 @@ from finops.vendors import find_vendor
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check said. ``ok`` is None where there was nothing to check."""
+    """What one check said. ``ok`` is None where there is something to know, and no fault."""
 
     export: str
     period: BillingPeriod | None
@@ -60,6 +62,7 @@ def _verify_export(
     for period, load in current_loads(db, export.dataset).items():
         if only in (None, period):
             yield _verify_rows(dataset, load)
+            yield from _verify_charges(dataset, load)
             yield _verify_files(data, export, load)
 
 
@@ -73,6 +76,23 @@ def _verify_rows(dataset: Dataset, load: Load) -> Finding:
     elif found != wanted:
         detail = f"the ledger has {_described(*wanted)}; the table has {_described(*found)}"
     return Finding(dataset.export.name, load.period, "rows and totals", found == wanted, detail)
+
+
+def _verify_charges(dataset: Dataset, load: Load) -> Iterator[Finding]:
+    """Run the checks of the charges again; those that do not block are notes."""
+    name, period = dataset.export.name, load.period
+    if not has_charges(dataset.db, dataset.export, load):
+        yield Finding(name, period, "charges", False, "not made yet; import-cur makes them")
+        return
+    if not dataset.has_table(period):
+        return
+    checks = Charges(dataset, load).money_checks()
+    failed = [check for check in checks if not check.ok]
+    for check in failed:
+        ok = False if check.rule in BLOCKING else None
+        yield Finding(name, period, check.rule, ok, check.detail)
+    if not failed:
+        yield Finding(name, period, "charges", True, f"{len(checks)} checks")
 
 
 def _described(rows: int, totals: dict[str, Decimal], loads: set[str]) -> str:

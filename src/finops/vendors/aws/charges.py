@@ -7,6 +7,7 @@ entry of a map. What is in neither is NULL of its type.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from importlib.resources import files
 
@@ -25,6 +26,7 @@ _MAPS = {
     "cost_category": ("costCategory/",),
     "discount": ("discount/", "discount_"),
 }
+_USER = "user_"
 _TYPES = {
     "text": ColumnType.TEXT,
     "money": ColumnType.MONEY,
@@ -52,13 +54,17 @@ def charges(shape: str, columns: Columns, table: str) -> str:
 def line_items(columns: Columns, table: str) -> str:
     """Return SQL that reads ``table`` in the names and types of CUR 2.0.
 
-    ``line_number`` tells its rows apart; ``identity_line_item_id`` is never NULL.
+    ``line_number`` tells its rows apart; ``identity_line_item_id`` is never NULL; the billing
+    period is the delivery's.
     """
     present = {_squashed(original): column for original, column in columns.items()}
     kinds = {name: column.kind for name, column in read_contract("v2").items()}
     kinds |= {f"product_{key}": "text" for key in _ATTRIBUTES}
     cells = {name: _cell(present, name, kind) for name, kind in kinds.items()}
-    cells |= {name: _map(columns, name, kinds[name]) for name in _MAPS}
+    cells |= {name: _object(columns, name, kinds[name]) for name in _MAPS}
+    start = f"CAST({PERIOD_COLUMN} || '-01' AS TIMESTAMP)"
+    cells["bill_billing_period_start_date"] = start
+    cells["bill_billing_period_end_date"] = f"{start} + INTERVAL 1 MONTH"
     if "identitylineitemid" not in present:
         cells["identity_line_item_id"] = row_digest(columns)
     spelled = ",\n".join(f"    {cell} AS {name}" for name, cell in cells.items())
@@ -116,29 +122,40 @@ def _cell(present: Columns, name: str, kind: str) -> str:
     return f"CAST(NULL AS {_TYPES[kind]})"
 
 
-def _map(columns: Columns, name: str, kind: str) -> str:
-    """Gather the entries of a map from wherever they are, keyed as CUR 2.0 keys them.
+def _object(columns: Columns, name: str, kind: str) -> str:
+    """Return SQL for a map as a flat JSON object, wherever its entries are; NULL if empty.
 
-    Where AWS would merge two columns into one key, the first that has a value counts.
+    Keys are spelled as in CUR 2.0, in order; user tags lose their prefix. Where two columns
+    meet in one key, as AWS merges them, the first that has a value counts.
     """
     found: dict[str, list[str]] = {}
     for original, column in columns.items():
         for prefix in _MAPS[name]:
             if original.lower().startswith(prefix.lower()):
-                key = aws_column_name(original[len(prefix) :])
+                key = aws_column_name(original[len(prefix) :]).removeprefix(_USER)
                 found.setdefault(key, []).append(_entry(column, kind))
-    entries = ", ".join(
-        f"{{'key': {literal(key)}, 'value': coalesce({', '.join(cells)})}}"
+    if name in columns:
+        return _merged(columns[name], found)
+    members = ", ".join(
+        f"{literal(f'{json.dumps(key)}:')} || to_json(coalesce({', '.join(cells)}))"
         for key, cells in sorted(found.items())
     )
-    map_type = _TYPES[kind]
-    whole = identifier(columns[name].name) if name in columns else f"CAST(NULL AS {map_type})"
-    if not entries:
-        return whole
-    return (
-        f"CAST(map_from_entries(list_filter(list_concat(map_entries({whole}), [{entries}]),"
-        f" lambda entry: entry.value IS NOT NULL)) AS {map_type})"
-    )
+    object_text = f"nullif('{{' || concat_ws(',', {members}) || '}}', '{{}}')"
+    return f"CAST({object_text if members else 'NULL'} AS JSON)"
+
+
+def _merged(column: StoredColumn, found: Mapping[str, list[str]]) -> str:
+    """Return SQL for a map column as JSON, with the entries that have columns of their own."""
+    whole = f"map_entries({identifier(column.name)})"
+    if found:
+        entries = ", ".join(
+            f"{{'key': {literal(key)}, 'value': coalesce({', '.join(cells)})}}"
+            for key, cells in found.items()
+        )
+        whole = (
+            f"list_filter(list_concat({whole}, [{entries}]), lambda entry: entry.value IS NOT NULL)"
+        )
+    return f"finops.flat_json({whole}, {literal(_USER)})"
 
 
 def _entry(column: StoredColumn, kind: str) -> str:

@@ -1,8 +1,8 @@
 -- AWS line items to FOCUS charges. One rule per column, its source named.
 -- Grain: one row per charge. That is one per line item, and one more for the unused part of a
 -- commitment. Costs and unit prices: billing currency, DECIMAL(38,24). Times: UTC, end exclusive.
--- Reads: line_item (one row per line item, named as in CUR 2.0; what a delivery lacks is NULL),
--- service (service -> category), account (id -> name).
+-- Reads: line_item (one row per line item, named as in CUR 2.0; what a delivery lacks is NULL, maps are
+-- JSON: see charges.py), service (service -> category), account (id -> name).
 -- Sources: [CUR] = CUR 2.0 table dictionary and "Understanding your data" of the Data Exports user
 -- guide; [FOCUS] = specification 1.2, the column of that name; [1.3] = its version 1.3.
 
@@ -135,8 +135,7 @@ described AS NOT MATERIALIZED (
             'Fee', 'RIFee', 'ReservationUpfrontFee', 'SavingsPlanRecurringFee', 'SavingsPlanUpfrontFee'
         ) AS is_purchase,
         bill_billing_entity = 'AWS Marketplace' AS is_marketplace,
-        CASE WHEN x_RowKind = 'Usage' OR is_committed OR is_purchase OR x_RowKind IN ('SplitUsage', 'CommitmentRefund')
-            THEN commitment END AS commitment_id,
+        CASE WHEN is_committed OR is_purchase OR x_RowKind = 'CommitmentRefund' THEN commitment END AS commitment_id,
         is_usage OR is_unused OR is_purchase AS is_priced,
         -- AWS writes 0 where there is no public price, as for Spot.
         nullif(pricing_public_on_demand_cost, 0) AS public_cost,
@@ -150,10 +149,11 @@ described AS NOT MATERIALIZED (
         CASE WHEN x_RowKind = 'SplitUsage' THEN split_line_item_parent_resource_id
             WHEN commitment IS NOT NULL AND (is_unused OR is_purchase) THEN commitment
             ELSE line_item_resource_id END AS resource_id,
-        regexp_replace(regexp_replace(regexp_replace(regexp_replace(
+        -- Hrs -> Hours, GB-Mo -> GB-Months, Lambda-GB-Second -> GB-Seconds, 64K-Chunks -> 64 KB Chunks.
+        regexp_replace(regexp_replace(regexp_replace(regexp_replace(regexp_replace(
             coalesce(nullif(nullif(nullif(pricing_unit, ''), 'N/A'), 'Quantity'), 'Units'),
             '(^|-)([Hh](ou)?rs?)$', '\1Hours'), '-[Mm]o(nths?)?$', '-Months'), '^Lambda-', ''),
-            '(^|-)[Ss]econds?$', '\1Seconds') AS unit
+            '(^|-)[Ss]econds?$', '\1Seconds'), '^([0-9]+)([KMGT])-', '\1 \2B ') AS unit
     FROM charge
 ),
 
@@ -226,8 +226,7 @@ priced_by_unit AS NOT MATERIALIZED (
         CASE WHEN is_unused THEN 0 WHEN is_priced THEN finops.unit_price(
             CASE WHEN x_RowKind = 'DiscountedUsage' THEN pricing_public_on_demand_rate ELSE line_item_unblended_rate END,
             ContractedCost, quantity) END AS contracted_price,
-        CASE WHEN is_usage THEN finops.unit_price(pricing_public_on_demand_rate, ListCost, quantity) END AS list_price,
-        finops.flat_json(resource_tags, 'user_') AS tags_json
+        CASE WHEN is_usage THEN finops.unit_price(pricing_public_on_demand_rate, ListCost, quantity) END AS list_price
     FROM costed
 )
 
@@ -347,8 +346,8 @@ SELECT
 
     -- Source: [CUR] product/sku, pricing/RateCode, RateId, lineItem/UsageType; [FOCUS] Sku*.
     CASE WHEN has_sku THEN product_sku END AS SkuId,
-    CASE WHEN has_sku THEN coalesce(pricing_rate_code, pricing_rate_id, product_sku) END AS SkuPriceId,
-    CASE WHEN has_sku THEN line_item_usage_type END AS SkuMeter,
+    CASE WHEN has_sku THEN coalesce(pricing_rate_code, product_sku || '.' || pricing_rate_id, product_sku) END AS SkuPriceId,
+    CASE WHEN has_sku THEN coalesce(line_item_usage_type, product_product_family, product_sku) END AS SkuMeter,
     CASE WHEN has_sku THEN json_merge_patch('{}', json_object(
         'InstanceType', product_instance_type, 'CoreCount', TRY_CAST(product_vcpu AS INTEGER),
         'MemorySize', product_memory, 'OperatingSystem', product_operating_system,
@@ -363,14 +362,16 @@ SELECT
     -- Source: [CUR] lineItem/ResourceId; the parts of an ARN. Name and type only where there is an id.
     resource_id AS ResourceId,
     regexp_extract(resource_id, '([^:/]+)[:/]*$', 1) AS ResourceName,
-    nullif(coalesce(
+    CASE WHEN resource_id IS NOT NULL THEN coalesce(
         nullif(regexp_extract(resource_id, '^arn:[^:]*:[^:]*:[^:]*:[^:]*:([^:/]+)[:/].', 1), ''),
         CASE split_part(resource_id, '-', 1) WHEN 'i' THEN 'instance' WHEN 'vol' THEN 'volume'
-            WHEN 'snap' THEN 'snapshot' WHEN 'eni' THEN 'network-interface' WHEN 'nat' THEN 'natgateway' END
-    ), '') AS ResourceType,
+            WHEN 'snap' THEN 'snapshot' WHEN 'eni' THEN 'network-interface' WHEN 'nat' THEN 'natgateway' END,
+        CASE WHEN line_item_product_code = 'AmazonS3' THEN 'bucket' END,
+        nullif(regexp_extract(resource_id, '^arn:[^:]*:([^:]+):', 1), ''),
+        line_item_product_code, 'resource') END AS ResourceType,
 
     -- User tags lose their prefix, those of AWS keep it; keys as CUR 2.0 spells them. Source: [CUR] resourceTags.
-    tags_json AS Tags,
+    resource_tags AS Tags,
 
     -- Split cost allocation: what a container took of its instance. The instance bears the cost, so these
     -- rows bear none, and the split is told beside. Source: [CUR] splitLineItem/*; [1.3] Allocated*.
@@ -378,7 +379,7 @@ SELECT
     CASE WHEN x_RowKind = 'SplitUsage' THEN line_item_resource_id END AS AllocatedResourceId,
     CASE WHEN x_RowKind = 'SplitUsage' THEN regexp_extract(line_item_resource_id, '([^:/]+)[:/]*$', 1) END
         AS AllocatedResourceName,
-    CASE WHEN x_RowKind = 'SplitUsage' THEN tags_json END AS AllocatedTags,
+    CASE WHEN x_RowKind = 'SplitUsage' THEN resource_tags END AS AllocatedTags,
     CASE WHEN is_net THEN coalesce(split_line_item_net_split_cost, split_line_item_split_cost)
         ELSE split_line_item_split_cost END AS x_SplitCost,
     CASE WHEN is_net THEN coalesce(split_line_item_net_unused_cost, split_line_item_unused_cost)
@@ -391,8 +392,8 @@ SELECT
     bill_bill_type AS x_BillType,
     bill_billing_entity AS x_BillingEntity,
     bill_invoicing_entity AS x_InvoicingEntity,
-    finops.flat_json(cost_category, '') AS x_CostCategories,
-    finops.flat_json(discount, '') AS x_Discounts
+    cost_category AS x_CostCategories,
+    discount AS x_Discounts
 FROM priced_by_unit
 LEFT JOIN service AS by_name ON by_name.service = service_name
 LEFT JOIN service AS by_code ON by_code.service = line_item_product_code

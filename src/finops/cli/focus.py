@@ -1,0 +1,80 @@
+"""Commands of the FOCUS dataset: check it, write it for other tools."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from finops.cli.load import configured
+from finops.cli.output import Output, amount, display_path, size
+from finops.errors import RefusedError
+from finops.focus.checks import Check
+from finops.focus.structure import is_recommended
+from finops.period import BillingPeriod
+from finops.steps.export_focus import export_focus
+from finops.upkeep.validate import validate as ask
+
+
+def validate(arguments: argparse.Namespace, output: Output) -> int:
+    """``focus validate``: what breaks a rule, how much money, and where to look."""
+    found = ask(configured(arguments).data, arguments.export, _period(arguments))
+    output.answer({"checks": [_document(place, check) for place, check in found]})
+    broken = [(place, check) for place, check in found if not check.ok]
+    titles = ("where", "rule", "rows", "amount", "what it says, and rows to look at")
+    output.table(titles, [_row(place, check) for place, check in broken], right=("rows", "amount"))
+    rules = len({check.rule for _, check in found})
+    failed = {check.rule for _, check in broken if not is_recommended(check)}
+    output.say(f"{rules - len({check.rule for _, check in broken})} of {rules} rules hold.")
+    if not failed:
+        return 0
+    error = RefusedError(
+        f"{len(failed)} rules are broken",
+        code="not-valid",
+        kept="nothing was changed",
+        do="finops explain ROW shows a row; docs/focus.md tells which rules AWS's data breaks",
+    )
+    output.error(error)
+    return error.exit_code
+
+
+def export_parquet(arguments: argparse.Namespace, output: Output) -> int:
+    """``focus export-parquet``: one file per period, as another FOCUS tool reads it."""
+    written = export_focus(
+        configured(arguments).data,
+        Path(arguments.out),
+        arguments.version,
+        arguments.export,
+        _period(arguments),
+    )
+    output.answer({"version": arguments.version, "files": written})
+    rows = [
+        (each["period"], display_path(Path(each["file"])), size(each["bytes"]), f"{each['rows']:,}")
+        for each in written
+    ]
+    output.table(("period", "file", "size", "rows"), rows, right=("size", "rows"))
+    return 0
+
+
+def _period(arguments: argparse.Namespace) -> BillingPeriod | None:
+    return BillingPeriod.parse(arguments.period) if arguments.period else None
+
+
+def _row(place: str, check: Check) -> list[Any]:
+    total = f"{amount(check.amount)} {check.currency}" if check.amount is not None else ""
+    looks = f"{check.says} {', '.join(check.examples)}"
+    return [place, check.rule, f"{check.rows:,}", total, looks]
+
+
+def _document(place: str, check: Check) -> dict[str, Any]:
+    return {
+        "where": place,
+        "rule": check.rule,
+        "ok": check.ok,
+        "recommended": is_recommended(check),
+        "says": check.says,
+        "rows": check.rows,
+        "amount": check.amount,
+        "currency": check.currency,
+        "examples": check.examples,
+    }

@@ -257,8 +257,8 @@ def test_an_unknown_line_item_type_is_loaded_counted_and_told(usual, tmp_path):
     checks = "SELECT rule, rows_found, amount::VARCHAR, examples FROM finops.checks WHERE NOT ok"
     ((rule, rows, amount, examples),) = usual.query(checks)
     assert (rule, rows, amount[:5], examples) == ("known-line-item-types", 1, "7.770", [row])
-    charge = "SELECT ChargeCategory, x_LineItemType, x_Charges, BilledCost::VARCHAR[:4]"
-    assert usual.query(f"{charge} FROM focus.daily") == [("Adjustment", "QuantumFee", 1, "7.77")]
+    charge = "SELECT ChargeCategory, x_LineItemType, x_Charges, BilledCost::DOUBLE"
+    assert usual.query(f"{charge} FROM focus.daily") == [("Adjustment", "QuantumFee", 1, 7.77)]
 
 
 def test_strict_refuses_it_and_keeps_the_earlier_delivery(usual, tmp_path):
@@ -277,41 +277,45 @@ def test_strict_refuses_it_and_keeps_the_earlier_delivery(usual, tmp_path):
     assert all_charges(usual, without="x_Export") != before
 
 
-WRONG = dict(mutants(mapping()))
+MUTANTS = dict(mutants(mapping()))
+WRONG = {
+    "rows: Tax as []": "billed-total",
+    "rows: Usage as [kind, kind]": "billed-total",
+    "rows: SavingsPlanNegation as []": "row-accounting",
+    "rows: SavingsPlanNegation as [kind, kind]": "row-accounting",
+    "BilledCost: 1 swapped with 2": "billed-total",
+}
 
 
-@pytest.mark.parametrize(
-    ("mistake", "rule"),
-    [
-        ("rows: Tax as []", "billed-total"),
-        ("rows: Usage as [kind, kind]", "billed-total"),
-        ("rows: SavingsPlanNegation as []", "row-accounting"),
-        ("rows: SavingsPlanNegation as [kind, kind]", "row-accounting"),
-        ("BilledCost: 1 swapped with 2", "billed-total"),
-    ],
-)
-def test_a_wrong_mapping_cannot_replace_a_period(store, tmp_path, seed, monkeypatch, mistake, rule):
+@pytest.fixture
+def wrong(monkeypatch):
+    """Return a function that puts a wrong mapping in the place of the right one."""
+    module = sys.modules[mapping.__module__]
+    return lambda mistake: monkeypatch.setattr(module, "mapping", lambda: MUTANTS[mistake])
+
+
+def test_a_wrong_mapping_cannot_replace_a_period(store, tmp_path, seed, wrong, monkeypatch):
     finops, _, (second, newer) = store
     third = deliver(tmp_path / "bucket", seed, refresh=3)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(sys.modules[mapping.__module__], "mapping", lambda: WRONG[mistake])
+    for mistake, rule in WRONG.items():
+        wrong(mistake)
         answer = finops.aws("import-cur")
 
-    assert answer.code == 4
-    errors = [result["error"] for result in answer.results]
-    assert {error["code"] for error in errors} == {"check-failed"}
-    assert all(f"the check {rule}:" in error["what"] for error in errors)
-    assert finops.loaded() == expected(second)
-    assert charges(finops) == newer
+        errors = [result["error"] for result in answer.results]
+        assert (answer.code, {error["code"] for error in errors}) == (4, {"check-failed"})
+        assert all(f"the check {rule}:" in error["what"] for error in errors), mistake
+        assert finops.loaded() == expected(second)
+        assert charges(finops) == newer
+
+    monkeypatch.undo()
     assert finops.aws("import-cur").code == 0
     assert costs(finops) == costs_of(third)
 
 
-def test_charges_that_would_be_wrong_are_not_made_anew(store, tmp_path, monkeypatch):
+def test_charges_that_would_be_wrong_are_not_made_anew(store, tmp_path, wrong):
     finops, _, (second, newer) = store
-    mistake = "BilledCost: 1 swapped with 2"
-    monkeypatch.setattr(sys.modules[mapping.__module__], "mapping", lambda: WRONG[mistake])
+    wrong("BilledCost: 1 swapped with 2")
 
     answer = finops.aws("import-cur", *user_files(tmp_path))
 

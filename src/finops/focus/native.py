@@ -33,8 +33,9 @@ def native_charges(columns: Mapping[str, StoredColumn], table: str) -> str:
     ``x_`` before it otherwise.
     """
     standard = {column.name: column for column in focus_columns()}
+    digest, columns = row_digest(columns), _as_focus_spells(columns)
     cells = {
-        "x_SourceRowId": row_digest(columns),
+        "x_SourceRowId": digest,
         "x_RowKind": "'Native'",
         "x_SourceFocusVersion": f"'{focus_version(columns)}'",
     }
@@ -42,16 +43,19 @@ def native_charges(columns: Mapping[str, StoredColumn], table: str) -> str:
         found = columns.get(name) or columns.get(_INSTEAD.get(name, ""))
         if found and not name.startswith("BillingPeriod"):
             cells[name] = _cell(found, column)
+    taken = {name.lower() for name in cells}
     for original, found in columns.items():
-        if original not in standard:
-            name = original if original.startswith("x_") else f"x_{original}"
-            cells.setdefault(name, _cell(found, None))
+        name = original if original.startswith("x_") else f"x_{original}"
+        if original not in standard and name.lower() not in taken:
+            taken.add(name.lower())
+            cells[name] = _cell(found, None)
     spelled = ",\n    ".join(f"{cell} AS {identifier(name)}" for name, cell in cells.items())
     return f"SELECT\n    {spelled}\nFROM {table} WHERE {PERIOD_COLUMN} = $billing_period"
 
 
 def native_totals(columns: Mapping[str, StoredColumn], table: str) -> str:
     """Return SQL for the billed cost and the rows of a FOCUS export, per currency."""
+    columns = _as_focus_spells(columns)
     cost, currency = (
         identifier(columns[name].name) if name in columns else "NULL"
         for name in ("BilledCost", "BillingCurrency")
@@ -76,6 +80,13 @@ def focus_version(columns: Mapping[str, StoredColumn]) -> str:
         for version, marks in _MARKS.items()
         if not marks or any(mark in columns for mark in marks)
     )
+
+
+def _as_focus_spells(columns: Mapping[str, StoredColumn]) -> dict[str, StoredColumn]:
+    """Return the columns by the names of FOCUS, in any case; its own spelling counts first."""
+    standard = {column.name.lower(): column.name for column in focus_columns()}
+    named = {standard.get(original.lower(), original): each for original, each in columns.items()}
+    return named | {name: columns[name] for name in standard.values() if name in columns}
 
 
 def _cell(found: StoredColumn, column: FocusColumn | None) -> str:

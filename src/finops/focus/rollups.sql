@@ -1,7 +1,8 @@
 -- Pre-aggregates of one load's charges. $load_id is bound; costs are in BillingCurrency.
+-- A charge that does not say when it was is counted on the first day of its billing period.
 INSERT INTO focus.daily BY NAME
 SELECT
-    CAST(ChargePeriodStart AS DATE) AS day, x_BillingPeriod, x_Vendor, x_Export, x_LoadId,
+    CAST(coalesce(ChargePeriodStart, BillingPeriodStart) AS DATE) AS day, x_BillingPeriod, x_Vendor, x_Export, x_LoadId,
     BillingAccountId, BillingAccountName, SubAccountId, SubAccountName, ProviderName, PublisherName,
     InvoiceId, x_BillingEntity, ServiceCategory, ServiceSubcategory, ServiceName, RegionId,
     ChargeCategory, ChargeClass, PricingCategory, CommitmentDiscountType, CommitmentDiscountStatus,

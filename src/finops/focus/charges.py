@@ -135,11 +135,15 @@ def built_charges(db: Connection, dataset: str) -> dict[str, tuple[str, str]]:
 
 
 def _grow(db: Connection, wanted: Mapping[str, str]) -> None:
-    """Add the columns that the table lacks; a column that is there keeps its type."""
-    present = {name.lower() for name, *_ in query(db, f"DESCRIBE {TABLE}")}
+    """Add the columns that the table lacks; what vendors have in two types becomes text."""
+    present = {name.lower(): kind for name, kind, *_ in query(db, f"DESCRIBE {TABLE}")}
+    ours = {column.name.lower() for column in focus_columns()} | {*map(str.lower, OWN_COLUMNS)}
     for name, kind in wanted.items():
-        if name.lower() not in present:
+        found = present.get(name.lower())
+        if found is None:
             query(db, f"ALTER TABLE {TABLE} ADD COLUMN {identifier(name)} {kind}")
+        elif found not in (kind, "VARCHAR") and name.lower() not in ours:
+            query(db, f"ALTER TABLE {TABLE} ALTER {identifier(name)} TYPE VARCHAR")
 
 
 def _record_build(db: Connection, bill: Bill, lookups: Lookups) -> None:

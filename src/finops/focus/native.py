@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 
 from finops.columns import PERIOD_COLUMN, StoredColumn
@@ -16,6 +17,8 @@ _MARKS = {
     "1.1": ("SkuMeter", "ServiceSubcategory"),
     "1.0": (),
 }
+# What every charge is stamped with; a source's column of that name is not it.
+_STAMPS = ("x_Vendor", "x_Export", "x_LoadId", "x_BillingPeriod")
 # What a version lacks and another column of the same row tells. 1.3 split the provider's name.
 _INSTEAD = {
     "ProviderName": "ServiceProviderName",
@@ -43,14 +46,22 @@ def native_charges(columns: Mapping[str, StoredColumn], table: str) -> str:
         found = columns.get(name) or columns.get(_INSTEAD.get(name, ""))
         if found and not name.startswith("BillingPeriod"):
             cells[name] = _cell(found, column)
-    taken = {name.lower() for name in cells}
+    taken = {name.lower() for name in (*standard, *cells, *_STAMPS)}
     for original, found in columns.items():
-        name = original if original.startswith("x_") else f"x_{original}"
-        if original not in standard and name.lower() not in taken:
+        if original not in standard:
+            name = _free_name(original, taken)
             taken.add(name.lower())
             cells[name] = _cell(found, None)
     spelled = ",\n    ".join(f"{cell} AS {identifier(name)}" for name, cell in cells.items())
     return f"SELECT\n    {spelled}\nFROM {table} WHERE {PERIOD_COLUMN} = $billing_period"
+
+
+def _free_name(original: str, taken: set[str]) -> str:
+    """Return the name of a column outside the specification; names differ by more than case."""
+    name = original if original.startswith("x_") else f"x_{original}"
+    if name.lower() not in taken:
+        return name
+    return f"{name}_{hashlib.sha256(original.encode()).hexdigest()[:6]}"
 
 
 def native_totals(columns: Mapping[str, StoredColumn], table: str) -> str:
@@ -84,9 +95,9 @@ def focus_version(columns: Mapping[str, StoredColumn]) -> str:
 
 def _as_focus_spells(columns: Mapping[str, StoredColumn]) -> dict[str, StoredColumn]:
     """Return the columns by the names of FOCUS, in any case; its own spelling counts first."""
-    standard = {column.name.lower(): column.name for column in focus_columns()}
-    named = {standard.get(original.lower(), original): each for original, each in columns.items()}
-    return named | {name: columns[name] for name in standard.values() if name in columns}
+    missing = {column.name for column in focus_columns()} - columns.keys()
+    standard = {name.lower(): name for name in missing}
+    return {standard.pop(name.lower(), name): column for name, column in columns.items()}
 
 
 def _cell(found: StoredColumn, column: FocusColumn | None) -> str:

@@ -7,9 +7,9 @@ from dataclasses import replace
 from functools import partial
 
 from finops.config import Export
-from finops.errors import BadDataError, RefusedError
+from finops.errors import BadDataError, FinopsError
 from finops.faults import crash_point
-from finops.focus.charges import built_charges, made_with, replace_charges
+from finops.focus.charges import built_charges, made_with
 from finops.period import BillingPeriod
 from finops.run import Outcome, PeriodResult, Run
 from finops.sql import Connection
@@ -21,7 +21,7 @@ from finops.steps.reconcile_state import load_id, mark_published, remove_staged
 from finops.store.database import reading, writing
 from finops.store.dataset import Dataset
 from finops.store.ledger import Load, LoadedFile, current_loads
-from finops.store.replace import Staged, replace_period, transaction
+from finops.store.replace import Staged, remake_charges, replace_period, transaction
 from finops.vendors import find_vendor
 
 
@@ -95,18 +95,18 @@ def _outdated_charges(run: Run, dataset: Dataset) -> list[Load]:
 
 def _remake_charges(run: Run, dataset: Dataset) -> list[PeriodResult]:
     """Make outdated charges anew; where they are refused, the earlier ones stay."""
-    outdated, failed = _outdated_charges(run, dataset), []
+    vendor, outdated = find_vendor(dataset.export.vendor), _outdated_charges(run, dataset)
+    failed: list[PeriodResult] = []
     for load in outdated:
-        bill = dataset.bill(find_vendor(dataset.export.vendor), load)
         try:
-            with transaction(dataset.db):
-                replace_charges(dataset.db, bill, run.lookups, strict=run.strict)
-        except RefusedError as error:
+            remake_charges(dataset, vendor, load, run.lookups, strict=run.strict)
+        except FinopsError as error:
             tell_kept(error, load)
-            outcome = Outcome.FAILED
-            failed.append(PeriodResult(bill.export, load.period, outcome, error=error))
+            name, failure = dataset.export.name, Outcome.FAILED
+            failed.append(PeriodResult(name, load.period, failure, error=error))
     if made := len(outdated) - len(failed):
-        run.notices.append(f"{dataset.export.dataset}: made the charges of {made} periods anew")
+        what = "1 period" if made == 1 else f"{made} periods"
+        run.notices.append(f"{dataset.export.dataset}: made the charges of {what} anew")
     return failed
 
 

@@ -104,22 +104,41 @@ def replace_period(
             for path, file in staged.files
         ]
         try:
-            with transaction(dataset.db):
+            with _of_one_period(), transaction(dataset.db):
                 return _replace(dataset, vendor, staged, sources, load_id)
         except _UnreadableError as error:
             group = error.group
             raise explain_failure(dataset.db, group.sources, group.columns, error.cause) from error
-        except duckdb.OutOfMemoryException as error:
-            raise OutOfMemoryError(
-                f"loading it needs more memory: {str(error).splitlines()[0]}",
-                do="raise memory_limit, lower threads, or give temp_dir more space",
-            ) from error
-        except _DELIVERY_ERRORS as error:
-            raise BadDataError(
-                f"the database refuses the delivery: {str(error).splitlines()[0]}",
-                code="unloadable",
-                do="report it, with the manifest; the other periods are not touched by it",
-            ) from error
+
+
+def remake_charges(
+    dataset: Dataset, vendor: ModuleType, load: Load, lookups: Lookups, *, strict: bool = False
+) -> None:
+    """Make the charges of a loaded period anew; on any error the earlier ones stay.
+
+    Raises:
+        RefusedError, BadDataError, OutOfMemoryError: as ``replace_period``.
+    """
+    with _of_one_period(), transaction(dataset.db):
+        replace_charges(dataset.db, dataset.bill(vendor, load), lookups, strict=strict)
+
+
+@contextmanager
+def _of_one_period() -> Iterator[None]:
+    """Turn what one period alone can cause into its error; the others go on."""
+    try:
+        yield
+    except duckdb.OutOfMemoryException as error:
+        raise OutOfMemoryError(
+            f"loading it needs more memory: {str(error).splitlines()[0]}",
+            do="raise memory_limit, lower threads, or give temp_dir more space",
+        ) from error
+    except _DELIVERY_ERRORS as error:
+        raise BadDataError(
+            f"the database refuses the delivery: {str(error).splitlines()[0]}",
+            code="unloadable",
+            do="report it, with the manifest; the other periods are not touched by it",
+        ) from error
 
 
 @contextmanager

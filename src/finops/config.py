@@ -92,14 +92,14 @@ PROJECT_KEYS = (
         "CSV file that overrules which category a service is in",
         "",
         "path",
-        example="./services.csv",
+        example="services.csv",
     ),
     Key(
         "account_names",
         "CSV file that names accounts where the bill has no names",
         "",
         "path",
-        example="./accounts.csv",
+        example="accounts.csv",
     ),
 )
 

@@ -30,6 +30,7 @@ CRASH_POINTS = (
     "swapped",
     "ledger-written",
     "view-made",
+    "charges-made",
     "committed",
     "checkpointed",
     "synced",

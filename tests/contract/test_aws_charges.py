@@ -1,26 +1,28 @@
 """AWS line items become the charges that the FOCUS specification and AWS's guides call for.
 
-The cases in ``aws_charges`` were written by hand from those documents. A charge is compared
-in the columns that its case lists; which charges there are, and the money, always.
+Each case in ``aws_charges`` is a bill of its own in CUR 2.0. That CUR 1 makes the same charges
+is shown of all cases in one bill.
 """
 
-import json
-import tomllib
 from collections import Counter
-from datetime import datetime
-from decimal import Decimal, InvalidOperation
-from pathlib import Path
+from decimal import Decimal
 
 import pytest
 
-from tests.contract.cur import FORMS, PLACE, complete, deliver
-from tests.driver import Finops
+from tests.charge_table import all_charges
+from tests.contract.cur import FORMS
+from tests.contract.golden import (
+    CASES,
+    as_expected,
+    bills_of,
+    by_key,
+    import_bill,
+    key_of,
+    line_items_of,
+    one_bill,
+    source_cost,
+)
 
-CASES = {
-    path.stem: tomllib.loads(path.read_text(encoding="utf-8"))
-    for path in sorted(Path(__file__).with_name("aws_charges").glob("*.toml"))
-}
-KEY = ("x_SourceRowId", "x_RowKind")
 ROW_KINDS = {
     "CommitmentRefund",
     "Credit",
@@ -41,39 +43,47 @@ ROW_KINDS = {
     "UnusedSavingsPlan",
     "Usage",
 }
+NAMES = "BillingAccountName, SubAccountName"  # CUR 1 has none
+IN_EVERY_FORM = {name: case for name, case in CASES.items() if "forms" not in case}
 
 
 @pytest.mark.parametrize(
     ("name", "form"),
-    [(name, form) for name, case in CASES.items() for form in case.get("forms", FORMS)],
+    [(name, form) for name, case in CASES.items() for form in case.get("forms", FORMS[:1])],
 )
 def test_charges_of_the_case(tmp_path, name, form):
     case = CASES[name]
-    line_items = [complete(item) for item in case["line_item"]]
+    line_items, expected = line_items_of(case), by_key(case["charge"])
 
     finops = import_bill(tmp_path, line_items, form, case.get("columns"))
 
-    expected = {key_of(charge): charge for charge in case["charge"]}
     assert shown_charges(finops, expected) == expected
     assert row_counts(finops) == (len(line_items), len(case["charge"]))
     assert billed(finops) == source_cost(line_items)
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_all_cases_in_one_bill_keep_rows_and_money(tmp_path, form):
-    line_items = [
-        complete(item) | {"identity_line_item_id": f"{name}-{item['identity_line_item_id']}"}
-        for name, case in CASES.items()
-        for item in case["line_item"]
-    ]
-    kinds = Counter(charge["x_RowKind"] for case in CASES.values() for charge in case["charge"])
+@pytest.mark.parametrize("bill", [0, 1], ids=["unblended", "net"])
+def test_every_form_of_a_bill_makes_the_same_charges(tmp_path, bill):
+    line_items, charges = bills_of(IN_EVERY_FORM)[bill]
+    made = {}
+    for form in FORMS:
+        finops = import_bill(tmp_path / form, line_items, form)
+        made[form] = all_charges(finops, without=f"x_LoadId, {NAMES}")
+        assert row_counts(finops) == (len(line_items), len(charges))
+        assert billed(finops) == source_cost(line_items)
 
-    finops = import_bill(tmp_path, line_items, form)
+    assert made["v1 csv"] == made["v1 parquet"] == made["v2 csv"]
 
-    assert row_counts(finops) == (len(line_items), kinds.total())
+
+def test_all_cases_in_one_bill_keep_rows_and_money(tmp_path):
+    line_items, charges = one_bill(CASES)
+
+    finops = import_bill(tmp_path, line_items)
+
+    assert row_counts(finops) == (len(line_items), len(charges))
     assert billed(finops) == source_cost(line_items)
     found = finops.query("SELECT x_RowKind, count(*) FROM focus.cost_and_usage GROUP BY 1")
-    assert dict(found) == kinds
+    assert dict(found) == Counter(charge["x_RowKind"] for charge in charges)
 
 
 def test_every_rule_has_a_case():
@@ -84,7 +94,7 @@ def test_every_rule_has_a_case():
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_the_case_itself_adds_up(case):
-    line_items = [complete(item) for item in case["line_item"]]
+    line_items = line_items_of(case)
     charges = case["charge"]
     unused = [charge for charge in charges if charge["x_RowKind"].startswith("Unused")]
 
@@ -95,54 +105,15 @@ def test_the_case_itself_adds_up(case):
     assert all("EffectiveCost" in charge for charge in charges)
 
 
-def import_bill(folder, line_items, form, columns=None):
-    deliver(folder / "bucket", line_items, form, columns)
-    finops = Finops(folder / "data", "--bucket", str(folder / "bucket"), *PLACE)
-    assert finops.aws("import-cur").code == 0
-    return finops
-
-
 def shown_charges(finops, expected):
     """Return the charges in the store, each in the columns and spelling that are expected."""
     columns = list(dict.fromkeys(name for charge in expected.values() for name in charge))
     rows = finops.query(f"SELECT {', '.join(columns)} FROM focus.cost_and_usage")
     charges = [dict(zip(columns, row, strict=True)) for row in rows]
     return {
-        key_of(charge): {
-            name: spelled(charge[name], wanted)
-            for name, wanted in expected.get(key_of(charge), charge).items()
-        }
+        key_of(charge): as_expected(charge, expected.get(key_of(charge), charge))
         for charge in charges
     }
-
-
-def key_of(charge):
-    return tuple(charge[name] for name in KEY)
-
-
-def spelled(value, wanted):
-    """Spell a value as ``wanted`` where both mean the same."""
-    match value:
-        case None:
-            return "NULL"
-        case datetime():
-            return f"{value:%Y-%m-%dT%H:%M:%SZ}"
-        case Decimal() | int() | float():
-            return wanted if number(wanted) == number(value) else str(value)
-        case str() if str(wanted).startswith("{"):
-            return wanted if document(wanted) == document(value) else value
-    return value
-
-
-def number(value):
-    try:
-        return Decimal(str(value))
-    except InvalidOperation:
-        return None
-
-
-def document(text):
-    return json.loads(text, parse_float=Decimal, parse_int=Decimal)
 
 
 def row_counts(finops):
@@ -157,24 +128,3 @@ def billed(finops):
     return dict(
         finops.query("SELECT BillingCurrency, sum(BilledCost) FROM focus.cost_and_usage GROUP BY 1")
     )
-
-
-def source_cost(line_items):
-    """Add up the cost column of a bill: net where it has net costs, and unblended else."""
-    is_net = any(item.get("line_item_net_unblended_cost") for item in line_items)
-    totals = {}
-    for item in line_items:
-        currency = item["line_item_currency_code"]
-        totals[currency] = totals.get(currency, 0) + (net_cost(item) if is_net else gross(item))
-    return totals
-
-
-def net_cost(item):
-    """Of rows that AWS gives no net cost, discounts are already in the others' net costs."""
-    if net := item.get("line_item_net_unblended_cost"):
-        return Decimal(net)
-    return Decimal(0) if item["line_item_line_item_type"].endswith("Discount") else gross(item)
-
-
-def gross(item):
-    return Decimal(item["line_item_unblended_cost"])

@@ -268,7 +268,7 @@ def test_digits_beyond_the_24th_are_rounded_half_to_even_and_counted(tmp_path):
     answer = finops.aws("import-cur")
 
     notice = "2 money cells had more than 24 decimals and were rounded"
-    assert [notice in text for text in answer.document["notices"]] == [True]
+    assert sum(notice in text for text in answer.document["notices"]) == 1
     rows = finops.query("SELECT lineitem_unblendedcost::VARCHAR FROM aws_billing.billing")
     assert sorted(row[0][-3:] for row in rows) == ["000", "001", "002", "004"]
 

@@ -341,7 +341,10 @@ def test_focus_is_told_by_its_columns_and_totalled_in_any_case(tmp_path):
     said = finops.aws("import-cur", "--cur-version", "focus")
 
     assert _failed(unsaid) == {"2024-01": "other-shape"}
+    assert said.code == 0, said
     assert said.results[0]["totals"] == {"USD": "1.250000000000000000000000"}
+    charge = "SELECT BilledCost::DOUBLE, BillingCurrency, x_SourceFocusVersion"
+    assert finops.query(f"{charge} FROM focus.cost_and_usage") == [(1.25, "USD", "1.0")]
 
 
 def test_what_was_staged_before_the_bucket_went_back_is_not_loaded(finops, bucket):
@@ -523,6 +526,8 @@ def test_names_and_paths_that_are_sql_are_names_and_paths(tmp_path, strategy):
     assert (answer.code, exported.code) == (0, 0), answer
     assert finops.query("FROM canary") == [(42,)]
     assert _costs(finops) == {"2024-01": "1.5", "2024-02": "1", "2024-03": "1"}
+    charges = "SELECT x_BillingPeriod, BilledCost::DOUBLE FROM focus.cost_and_usage ORDER BY 1"
+    assert finops.query(charges) == [("2024-01", 1.5), ("2024-02", 1.0), ("2024-03", 1.0)]
     names = dict(finops.query("SELECT original, name FROM finops.column_registry"))
     for name in NAMES:
         sql = f"SELECT \"{names[name]}\" FROM aws_billing.billing WHERE billing_period = '2024-01'"

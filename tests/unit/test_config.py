@@ -28,6 +28,8 @@ SAMPLES = {
     "memory_limit": ("1GB", "2.5 GiB", "512MB"),
     "threads": ("2", "3", "4"),
     "temp_dir": ("/one", "/two", "/three"),
+    "service_categories": ("/one", "/two", "/three"),
+    "account_names": ("/one", "/two", "/three"),
     "data_dir": ("/one", "/two", "/three"),
 }
 PLACES = [("project", key) for key in PROJECT_KEYS] + [("aws", key) for key in EXPORT_KEYS]

@@ -15,6 +15,8 @@ from importlib.resources import files
 from types import ModuleType
 from typing import Any
 
+import duckdb
+
 from finops.columns import StoredColumn
 from finops.focus.checks import Check, load_checks, record_checks, refuse_wrong_totals
 from finops.focus.columns import OWN_COLUMNS, focus_columns
@@ -122,11 +124,14 @@ def made_with(vendor: ModuleType, lookups: Lookups) -> str:
 
 def built_charges(db: Connection, dataset: str) -> dict[str, tuple[str, str]]:
     """Return load id and fingerprint of the charges that there are, by billing period."""
-    rows = query(
-        db,
-        "SELECT billing_period, load_id, made_with FROM finops.charge_builds WHERE dataset = ?",
-        [dataset],
-    )
+    try:
+        rows = query(
+            db,
+            "SELECT billing_period, load_id, made_with FROM finops.charge_builds WHERE dataset = ?",
+            [dataset],
+        )
+    except duckdb.CatalogException:  # an older finops made no charges
+        return {}
     return {period: (load_id, made) for period, load_id, made in rows}
 
 

@@ -37,7 +37,7 @@ def native_charges(columns: Mapping[str, StoredColumn], table: str) -> str:
     Columns outside the specification keep their name if it begins with ``x_``, and get
     ``x_`` before it otherwise.
     """
-    columns = _as_specified(columns)
+    columns = _as_focus_spells(columns)
     standard = {column.name: column for column in focus_columns()}
     cells = {
         "x_SourceRowId": row_digest(columns),
@@ -68,7 +68,7 @@ def _free_name(original: str, taken: set[str]) -> str:
 
 def native_totals(columns: Mapping[str, StoredColumn], table: str) -> str:
     """Return SQL for the billed cost and the rows of a FOCUS export, per invoice and currency."""
-    columns = _as_specified(columns)
+    columns = _as_focus_spells(columns)
     invoice, entity, cost, currency = (
         identifier(columns[name].name) if name in columns else "NULL"
         for name in ("InvoiceId", "x_BillingEntity", "BilledCost", "BillingCurrency")
@@ -102,10 +102,11 @@ def focus_version(columns: Mapping[str, StoredColumn]) -> str:
     )
 
 
-def _as_specified(columns: Mapping[str, StoredColumn]) -> dict[str, StoredColumn]:
-    """Return the columns by the names of the specification, in whatever case they came."""
-    known = {column.name.lower(): column.name for column in focus_columns()}
-    return {known.get(original.lower(), original): each for original, each in columns.items()}
+def _as_focus_spells(columns: Mapping[str, StoredColumn]) -> dict[str, StoredColumn]:
+    """Return the columns by the names of FOCUS, in any case; its own spelling counts first."""
+    missing = {column.name for column in focus_columns()} - columns.keys()
+    standard = {name.lower(): name for name in missing}
+    return {standard.pop(name.lower(), name): column for name, column in columns.items()}
 
 
 def _cell(found: StoredColumn, column: FocusColumn | None) -> str:

@@ -1,5 +1,5 @@
--- Pre-aggregates of one load's charges. $load_id is bound; costs are in BillingCurrency. A charge that a
--- bill gives no time counts on the first day of its period.
+-- Pre-aggregates of one load's charges. $load_id is bound; costs are in BillingCurrency.
+-- A charge that does not say when it was is counted on the first day of its billing period.
 INSERT INTO focus.daily BY NAME
 SELECT
     CAST(coalesce(ChargePeriodStart, BillingPeriodStart) AS DATE) AS day, x_BillingPeriod, x_Vendor, x_Export, x_LoadId,

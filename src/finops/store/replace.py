@@ -42,7 +42,12 @@ from finops.store.registry import register_columns
 
 _SHRINK_MINIMUM = 1_000
 # What a delivery can cause; a full disk or memory is not among it.
-_DELIVERY_ERRORS = (duckdb.DataError, duckdb.ProgrammingError, duckdb.NotSupportedError)
+_DELIVERY_ERRORS = (
+    duckdb.DataError,
+    duckdb.IntegrityError,
+    duckdb.ProgrammingError,
+    duckdb.NotSupportedError,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from importlib.resources import files
 
-from finops.columns import PERIOD_COLUMN, ColumnType, StoredColumn
+from finops.columns import PERIOD_COLUMN, ColumnType, StoredColumn, clean_column_name
 from finops.focus.native import native_charges, native_totals, row_digest
 from finops.money import money_expression
 from finops.sql import identifier, literal
@@ -57,9 +57,9 @@ def line_items(columns: Columns, table: str) -> str:
     ``line_number`` tells its rows apart, ``source_row_id`` names them; the billing period is
     the delivery's.
     """
-    present = {_squashed(original): column for original, column in columns.items()}
     kinds = {name: column.kind for name, column in read_contract("v2").items()}
     kinds |= {f"product_{key}": "text" for key in _ATTRIBUTES}
+    present = _columns_of_aws(columns, kinds)
     cells = {name: _cell(present, name, kind) for name, kind in kinds.items()}
     cells |= {name: _object(columns, name, kinds[name]) for name in _MAPS}
     start = f"CAST({PERIOD_COLUMN} || '-01' AS TIMESTAMP)"
@@ -114,6 +114,26 @@ def mapping() -> str:
 def services() -> str:
     """Return the lookup from product codes and service names to FOCUS categories, as CSV."""
     return files(__package__).joinpath("services.csv").read_text("utf-8")
+
+
+def _columns_of_aws(columns: Columns, kinds: Mapping[str, str]) -> Columns:
+    """Return the columns that the mapping may read, by squashed name.
+
+    Of several spellings of one name AWS's own counts; another that is of the wrong type is
+    some column that happens to be called so.
+    """
+    contracts = read_contract("v1") | read_contract("v2")
+    originals = {column.original for column in contracts.values()}
+    wanted = {_squashed(name): _TYPES[kind] for name, kind in kinds.items()}
+
+    def rank(original: str) -> int:
+        return (clean_column_name(original) in contracts) + (original in originals)
+
+    return {
+        _squashed(original): columns[original]
+        for original in sorted(columns, key=rank)
+        if rank(original) or columns[original].type == wanted.get(_squashed(original))
+    }
 
 
 def _squashed(name: str) -> str:

@@ -196,7 +196,7 @@ costed AS NOT MATERIALIZED (
         -- Negotiated price, before commitments. Source: [CUR] lineItem/UnblendedCost; [FOCUS] ContractedCost.
         CASE
             -- Unblended cost has private pricing in it, and for plan-covered usage is the price without the plan.
-            WHEN x_RowKind IN ('Usage', 'SplitUsage', 'SavingsPlanCoveredUsage') THEN coalesce(line_item_unblended_cost, 0)
+            WHEN x_RowKind IN ('Usage', 'SavingsPlanCoveredUsage') THEN coalesce(line_item_unblended_cost, 0)
             -- Its own unblended cost is 0: the price without the reservation is the public one.
             WHEN x_RowKind IN ('DiscountedUsage') THEN coalesce(public_cost, reservation_effective_cost, cost)
             -- Counted with the usage, or not used at all.
@@ -208,7 +208,7 @@ costed AS NOT MATERIALIZED (
         -- Public on-demand price, before any discount. Source: [CUR] pricing/publicOnDemandCost; [FOCUS] ListCost.
         CASE
             -- Usage at the public price; where AWS names none, the contracted cost.
-            WHEN x_RowKind IN ('Usage', 'SplitUsage', 'DiscountedUsage', 'SavingsPlanCoveredUsage')
+            WHEN x_RowKind IN ('Usage', 'DiscountedUsage', 'SavingsPlanCoveredUsage')
             THEN coalesce(public_cost, ContractedCost)
             -- Counted with the usage, or not used at all.
             WHEN x_RowKind IN ('SavingsPlanNegation', 'UnusedReservation', 'UnusedSavingsPlan') THEN 0

@@ -236,7 +236,40 @@ def restated(finops, totals, tmp_path, seed):
     return totals, expected(newer)
 
 
-@pytest.mark.parametrize("point", ["cloned", "rows-read", "committed", "checkpointed", "published"])
+def charged(finops):
+    """Return number and cost of the charges of every period, by the load they are of."""
+    return {
+        (period, load): (count, cost)
+        for period, load, count, cost in finops.query(
+            "SELECT x_BillingPeriod, x_LoadId, count(*) FILTER (x_RowKind NOT LIKE 'Unused%'),"
+            " sum(BilledCost) FROM focus.cost_and_usage GROUP BY ALL"
+        )
+    }
+
+
+@pytest.mark.parametrize("point", ["view-made", "charges-made", "charges-made#2", "committed#2"])
+def test_readers_never_see_line_items_without_their_charges(finops, totals, tmp_path, seed, point):
+    def assert_whole(wanted):
+        assert finops.loaded() == wanted
+        assert charged(finops) == {
+            (period, load): wanted[period] for period, load in load_ids(finops).items()
+        }
+
+    assert finops.aws("import-cur").code == 0
+    layout = SampleLayout()
+    newer = write_sample(
+        tmp_path / "bucket", periods=PERIODS, rows=60, seed=seed, layout=layout, refresh=2
+    )
+    killed(finops, point)
+    assert_whole(totals)
+
+    assert finops.aws("import-cur").code == 0
+    assert_whole(expected(newer))
+
+
+@pytest.mark.parametrize(
+    "point", ["cloned", "rows-read", "charges-made", "committed", "checkpointed", "published"]
+)
 def test_a_killed_rollback_is_done_or_not_and_leaves_nothing(finops, restated, point):
     older, newer = restated
     killed(finops, point, "rollback", "2024-02")

@@ -226,14 +226,10 @@ def test_a_program_that_writes_into_the_store_is_named_and_nothing_is_moved(fino
 
 
 @pytest.fixture
-def restated(finops, totals, tmp_path, seed):
+def restated(imported, tmp_path):
     """The totals of two deliveries, both loaded, the second of which counts."""
-    assert finops.aws("import-cur").code == 0
-    newer = write_sample(
-        tmp_path / "bucket", periods=PERIODS, rows=60, seed=seed, layout=SampleLayout(), refresh=2
-    )
-    assert finops.aws("import-cur").code == 0
-    return totals, expected(newer)
+    _, older, newer = imported(tmp_path, rows=60, refreshes=2)
+    return expected(older), expected(newer)
 
 
 def charged(finops):
@@ -248,23 +244,21 @@ def charged(finops):
 
 
 @pytest.mark.parametrize("point", ["view-made", "charges-made", "charges-made#2", "committed#2"])
-def test_readers_never_see_line_items_without_their_charges(finops, totals, tmp_path, seed, point):
-    def assert_whole(wanted):
+def test_readers_never_see_line_items_without_their_charges(imported, tmp_path, seed, point):
+    finops, older = imported(tmp_path, rows=60)
+    newer = write_sample(tmp_path / "bucket", periods=PERIODS, rows=60, seed=seed, refresh=2)
+
+    def assert_whole(deliveries):
+        wanted = expected(deliveries)
         assert finops.loaded() == wanted
         assert charged(finops) == {
             (period, load): wanted[period] for period, load in load_ids(finops).items()
         }
 
-    assert finops.aws("import-cur").code == 0
-    layout = SampleLayout()
-    newer = write_sample(
-        tmp_path / "bucket", periods=PERIODS, rows=60, seed=seed, layout=layout, refresh=2
-    )
     killed(finops, point)
-    assert_whole(totals)
-
+    assert_whole(older)
     assert finops.aws("import-cur").code == 0
-    assert_whole(expected(newer))
+    assert_whole(newer)
 
 
 @pytest.mark.parametrize(

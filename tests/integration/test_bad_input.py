@@ -11,14 +11,11 @@ from tests.driver import PERIODS, expected, over_folder
 
 
 @pytest.fixture
-def loaded(tmp_path, seed):
+def loaded(imported, tmp_path, seed):
     """Three loaded months, and a later delivery of each, not yet imported."""
     bucket = tmp_path / "bucket"
-    layout = SampleLayout(files=2)
-    before = write_sample(bucket, periods=PERIODS, rows=200, seed=seed, layout=layout)
-    finops = over_folder(tmp_path / "data", bucket)
-    assert finops.aws("import-cur").code == 0
-    after = write_sample(bucket, periods=PERIODS, rows=220, seed=seed, layout=layout, refresh=2)
+    finops, before = imported(tmp_path)
+    after = write_sample(bucket, periods=PERIODS, rows=220, seed=seed, refresh=2)
     return finops, bucket, before, after
 
 

@@ -23,15 +23,19 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def deliveries(tmp_path, seed):
-    return write_sample(tmp_path / "bucket", periods=PERIODS[:1], rows=200, seed=seed)
+def january(imported, tmp_path):
+    """A store of one period, and what was delivered."""
+    return imported(tmp_path, periods=PERIODS[:1])
 
 
 @pytest.fixture
-def finops(tmp_path, deliveries):
-    finops = over_folder(tmp_path / "data", tmp_path / "bucket")
-    assert finops.aws("import-cur").code == 0
-    return finops
+def finops(january):
+    return january[0]
+
+
+@pytest.fixture
+def deliveries(january):
+    return january[1]
 
 
 TOTAL = "SELECT count(*) AS rows, sum(lineitem_unblendedcost) AS cost FROM aws_billing.billing"

@@ -226,17 +226,44 @@ def test_a_program_that_writes_into_the_store_is_named_and_nothing_is_moved(fino
 
 
 @pytest.fixture
-def restated(finops, totals, tmp_path, seed):
+def restated(imported, tmp_path):
     """The totals of two deliveries, both loaded, the second of which counts."""
-    assert finops.aws("import-cur").code == 0
-    newer = write_sample(
-        tmp_path / "bucket", periods=PERIODS, rows=60, seed=seed, layout=SampleLayout(), refresh=2
-    )
-    assert finops.aws("import-cur").code == 0
-    return totals, expected(newer)
+    _, older, newer = imported(tmp_path, rows=60, refreshes=2)
+    return expected(older), expected(newer)
 
 
-@pytest.mark.parametrize("point", ["cloned", "rows-read", "committed", "checkpointed", "published"])
+def charged(finops):
+    """Return number and cost of the charges of every period, by the load they are of."""
+    return {
+        (period, load): (count, cost)
+        for period, load, count, cost in finops.query(
+            "SELECT x_BillingPeriod, x_LoadId, count(*) FILTER (x_RowKind NOT LIKE 'Unused%'),"
+            " sum(BilledCost) FROM focus.cost_and_usage GROUP BY ALL"
+        )
+    }
+
+
+@pytest.mark.parametrize("point", ["view-made", "charges-made", "charges-made#2", "committed#2"])
+def test_readers_never_see_line_items_without_their_charges(imported, tmp_path, seed, point):
+    finops, older = imported(tmp_path, rows=60)
+    newer = write_sample(tmp_path / "bucket", periods=PERIODS, rows=60, seed=seed, refresh=2)
+
+    def assert_whole(deliveries):
+        wanted = expected(deliveries)
+        assert finops.loaded() == wanted
+        assert charged(finops) == {
+            (period, load): wanted[period] for period, load in load_ids(finops).items()
+        }
+
+    killed(finops, point)
+    assert_whole(older)
+    assert finops.aws("import-cur").code == 0
+    assert_whole(newer)
+
+
+@pytest.mark.parametrize(
+    "point", ["cloned", "rows-read", "charges-made", "committed", "checkpointed", "published"]
+)
 def test_a_killed_rollback_is_done_or_not_and_leaves_nothing(finops, restated, point):
     older, newer = restated
     killed(finops, point, "rollback", "2024-02")

@@ -39,9 +39,8 @@ def finops(tmp_path, deliveries):
 
 
 @pytest.fixture
-def loaded(finops):
-    assert finops.aws("import-cur").code == 0
-    return finops
+def loaded(imported, tmp_path):
+    return imported(tmp_path)[0]
 
 
 def examined(finops, *flags):

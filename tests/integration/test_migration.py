@@ -12,17 +12,18 @@ NEWEST = len(schema_scripts("store"))
 
 
 @pytest.fixture
-def finops(tmp_path):
-    return over_folder(tmp_path / "data", tmp_path / "bucket")
+def store(imported, tmp_path):
+    return imported(tmp_path, periods=PERIODS[:2])
 
 
 @pytest.fixture
-def totals(finops, tmp_path, seed):
-    deliveries = write_sample(
-        tmp_path / "bucket", periods=PERIODS[:2], rows=50, seed=seed, layout=SampleLayout()
-    )
-    assert finops.aws("import-cur").code == 0
-    return expected(deliveries)
+def finops(store):
+    return store[0]
+
+
+@pytest.fixture
+def totals(store):
+    return expected(store[1])
 
 
 def change(finops, *statements):
@@ -70,7 +71,6 @@ def test_an_older_store_is_read_as_it_is_and_migrated_by_the_next_run(finops, to
 
 
 @pytest.mark.parametrize("command", ["import-cur", "status", "verify"])
-@pytest.mark.usefixtures("totals")
 def test_a_newer_store_is_refused_with_words(finops, command):
     change(finops, f"UPDATE finops.meta SET schema_version = {NEWEST + 1}")
     content = finops.database.read_bytes()

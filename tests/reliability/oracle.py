@@ -97,6 +97,7 @@ class Trial:
         assert not wrong, f"rows lost and doubled: {wrong}"
         for period in periods:
             _assert_one_load(held, period)
+        _assert_charges_of_the_loads(held)
         return held
 
 
@@ -117,6 +118,13 @@ def _assert_one_load(held, period):
     load_id, *said = held.ledger[period]
     assert held.load_ids[period] == {load_id}
     assert said == [rows.total(), total]
+
+
+def _assert_charges_of_the_loads(held):
+    """No line items without their charges, and no charges of line items that are gone."""
+    wanted = sorted((period, *load) for period, load in held.ledger.items() if load[1])
+    for charges in held.charges:
+        assert charges == wanted
 
 
 def assert_untouched(held, before, periods):

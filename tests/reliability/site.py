@@ -21,6 +21,14 @@ _ROWS = (
     "SELECT billing_period, coalesce(identity_lineitemid, ''), coalesce(lineitem_usagetype, ''),"
     " lineitem_unblendedcost, _finops_load_id FROM aws_billing.billing"
 )
+_CHARGES = (
+    "SELECT x_BillingPeriod, x_LoadId, count(*), sum(BilledCost) FROM focus.cost_and_usage"
+    " GROUP BY ALL"
+)
+_DAILY = (
+    "SELECT x_BillingPeriod, x_LoadId, sum(x_Charges), sum(BilledCost) FROM focus.daily"
+    " GROUP BY ALL"
+)
 _LOADS = (
     "SELECT billing_period, load_id, row_count, totals, delivery_id FROM finops.loads"
     " WHERE is_current"
@@ -48,13 +56,17 @@ class Ended:
 
 @dataclass
 class Held:
-    """What the published store holds: rows, the loads on them, and the ledger, by period."""
+    """What the published store holds: rows, the loads on them, and the ledger, by period.
+
+    ``charges`` are load, number and cost of the charges of each period, and of their days.
+    """
 
     rows: dict = field(default_factory=lambda: defaultdict(Counter))
     load_ids: dict = field(default_factory=lambda: defaultdict(set))
     ledger: dict = field(default_factory=dict)
     deliveries: dict = field(default_factory=dict)
     stages: list = field(default_factory=list)
+    charges: list = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -146,6 +158,7 @@ def _read(db, held):
     held.stages = db.execute(
         "SELECT table_name FROM duckdb_tables() WHERE table_name LIKE '%finops_stage%'"
     ).fetchall()
+    held.charges = [sorted(db.execute(sql).fetchall()) for sql in (_CHARGES, _DAILY)]
     if not held.ledger:
         return
     for period, identity, usage, cost, load_id in db.execute(_ROWS).fetchall():

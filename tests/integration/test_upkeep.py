@@ -85,22 +85,29 @@ def test_a_whole_store_verifies(finops):
 
 @pytest.mark.usefixtures("loaded")
 @pytest.mark.parametrize(
-    "damage",
+    ("damage", "of_charges"),
     [
-        "UPDATE {} SET lineitem_unblendedcost = lineitem_unblendedcost + 1e-24::DECIMAL(38,24)"
-        " WHERE rowid = (SELECT min(rowid) FROM {} WHERE billing_period = '2024-02'"
-        " AND lineitem_unblendedcost IS NOT NULL)",
-        "DELETE FROM {} WHERE rowid = (SELECT min(rowid) FROM {} WHERE billing_period = '2024-02')",
-        "INSERT INTO {} SELECT * FROM {} WHERE billing_period = '2024-02' LIMIT 1",
-        "UPDATE {} SET _finops_load_id = 'x' WHERE billing_period = '2024-02'",
+        (
+            "UPDATE {} SET lineitem_unblendedcost = lineitem_unblendedcost"
+            " + 1e-24::DECIMAL(38,24) WHERE rowid = {}",
+            ["billed-total"],
+        ),
+        ("DELETE FROM {} WHERE rowid = {}", ["billed-total", "row-accounting"]),
+        ("INSERT INTO {0} FROM {0} WHERE rowid = {1}", ["billed-total", "row-accounting"]),
+        ("UPDATE {} SET _finops_load_id = 'x' WHERE rowid = {}", []),
     ],
     ids=["a cost", "a row less", "a row twice", "a stamp"],
 )
-def test_verify_finds_what_was_changed_by_hand(finops, strategy, damage):
+def test_verify_finds_what_was_changed_by_hand(finops, strategy, damage, of_charges):
     table = table_of(strategy, "2024-02")
-    by_hand(finops, damage.format(table, table))
+    row = (
+        f"(SELECT min(rowid) FROM {table} WHERE billing_period = '2024-02'"
+        " AND lineitem_unblendedcost > 0)"
+    )
+    by_hand(finops, damage.format(table, row))
 
-    assert failed_checks(finops) == [("2024-02", "rows and totals")]
+    found = [("2024-02", check) for check in ("rows and totals", *of_charges)]
+    assert failed_checks(finops) == found
     assert failed_checks(finops, "2024-03") == []
     assert finops("rebuild").code == 0
     assert failed_checks(finops) == []

@@ -14,7 +14,7 @@ from tests.contract.mutants import COSTS, mutants
 NEXT = ",\n\n-- The price of one unit"
 COSTS_ONLY = (
     f"WITH {mapping().partition(NEXT)[0]}\n"
-    "SELECT concat_ws('/', identity_line_item_id, identity_time_interval) AS x_SourceRowId,"
+    "SELECT source_row_id AS x_SourceRowId,"
     f" x_RowKind, {', '.join(COSTS)} FROM costed"
 )
 MUTANTS = dict(mutants(COSTS_ONLY))
@@ -37,9 +37,8 @@ def _line_items(folder, items):
     (export,) = stored_exports(db)
     (load,) = current_loads(db, export.dataset).values()
     bill = Dataset(db, export).bill(aws, load)
-    rows = db.sql(line_items(bill.columns, bill.table), params={"billing_period": str(load.period)})
-    read = ", ".join(name for name in rows.columns if name in COSTS_ONLY)
-    db.execute(f"CREATE TEMP TABLE line_item AS SELECT {read} FROM rows")
+    rows = line_items(bill.columns, bill.table, COSTS_ONLY)
+    db.execute(f"CREATE TEMP TABLE line_item AS {rows}", {"billing_period": str(load.period)})
     db.execute("SET disabled_optimizers = 'cte_inlining'")  # planning takes longest
     return db
 

@@ -89,14 +89,17 @@ def read_rules(name: str) -> tuple[Rule, ...]:
 def load_checks(db: Connection, bill: Bill) -> list[Check]:
     """Run what ``checks.sql`` says on the charges of one load, against its line items."""
     totals = bill.vendor.source_totals(bill.shape, bill.columns, bill.table)
-    scope = charges_of(db, [bill.load_id])
-    scope = Scope(
-        f"{scope.relations},\nsource_total AS (SELECT currency, sum(row_count) AS row_count,"
+    charges = charges_of(db, [bill.load_id])
+    with_source = Scope(
+        f"{charges.relations},\nsource_total AS (SELECT currency, sum(row_count) AS row_count,"
         f" sum(total) AS total, sum(unblended) AS unblended FROM (\n{totals}\n) GROUP BY ALL)",
-        {**scope.values, "billing_period": str(bill.period)},
-        scope.currency,
+        {**charges.values, "billing_period": str(bill.period)},
+        charges.currency,
     )
-    return [run_rule(db, rule, scope) for rule in read_rules("checks.sql")]
+    return [
+        run_rule(db, rule, with_source if "source_total" in rule.sql else charges)
+        for rule in read_rules("checks.sql")
+    ]
 
 
 def charges_of(db: Connection, load_ids: Sequence[str]) -> Scope:

@@ -48,12 +48,19 @@ def charges(shape: str, columns: Columns, table: str) -> str:
     """
     if shape == "focus":
         return native_charges(columns, table)
-    return f"WITH line_item AS NOT MATERIALIZED (\n{line_items(columns, table)}\n),\n{mapping()}"
+    return _over_line_items(mapping(), columns, table, ",")
 
 
-def line_items(columns: Columns, table: str) -> str:
+def _over_line_items(sql: str, columns: Columns, table: str, then: str = "") -> str:
+    return (
+        f"WITH line_item AS NOT MATERIALIZED (\n{line_items(columns, table, sql)}\n){then}\n{sql}"
+    )
+
+
+def line_items(columns: Columns, table: str, reader: str) -> str:
     """Return SQL that reads ``table`` in the names and types of CUR 2.0.
 
+    Only those that ``reader`` names, to plan less: SQL over the relation ``line_item``.
     ``line_number`` tells its rows apart, ``source_row_id`` names them; the billing period is
     the delivery's.
     """
@@ -66,7 +73,7 @@ def line_items(columns: Columns, table: str) -> str:
     cells["bill_billing_period_start_date"] = start
     cells["bill_billing_period_end_date"] = f"{start} + INTERVAL 1 MONTH"
     cells["source_row_id"] = source_row_id("v2", columns)
-    spelled = ",\n".join(f"    {cell} AS {name}" for name, cell in cells.items())
+    spelled = ",\n".join(f"    {cell} AS {name}" for name, cell in cells.items() if name in reader)
     return (
         f"SELECT\n    rowid AS line_number,\n{spelled}\n"
         f"FROM {table} WHERE {PERIOD_COLUMN} = $billing_period"
@@ -94,7 +101,7 @@ def source_totals(shape: str, columns: Columns, table: str) -> str:
     if shape == "focus":
         return native_totals(columns, table)
     totals = files(__package__).joinpath("source_totals.sql").read_text("utf-8")
-    return f"WITH line_item AS NOT MATERIALIZED (\n{line_items(columns, table)}\n)\n{totals}"
+    return _over_line_items(totals, columns, table)
 
 
 def charge_rules() -> list[str]:

@@ -4,9 +4,8 @@ import duckdb
 import pytest
 
 from finops.schema import schema_scripts
-from finops.vendors.aws.sample import SampleLayout, write_sample
 from tests.charge_table import all_charges
-from tests.driver import PERIODS, expected, over_folder
+from tests.driver import PERIODS, expected
 
 NEWEST = len(schema_scripts("store"))
 

@@ -1,7 +1,7 @@
 """Run a server until whoever started this is gone, then end the server and remove its folder.
 
 The starter holds the other end of stdin: however it ends, ``kill -9`` included, stdin ends with it.
-For example: ``python leash.py /tmp/its-folder postgres initdb …``, with '' to keep the user.
+Its arguments are the folder, the user to be ('' to stay who we are), and the server's command.
 """
 
 import pwd

@@ -24,18 +24,26 @@ INTERRUPTED = 130
 STAMP = "made-from"
 
 
-def interpreter(venv: Path, requirements: Path, usually: str, base: str = sys.executable) -> str:
+def interpreter(
+    venv: Path,
+    requirements: Path,
+    usually: str,
+    base: str = sys.executable,
+    *,
+    resolve: bool = True,
+) -> str:
     """Return the Python of ``venv``, which is made or renewed first where that is needed.
 
     ``usually`` tells the person who waits how long the making takes. ``base`` is the Python to
-    make it with: this one, unless the packages need another.
+    make it with: this one, unless the packages need another. Without ``resolve`` pip does not
+    look at what the packages ask for, where the requirements name another version than that.
     """
     _refuse_unfit_python()
     try:
         wanted = _fingerprint(requirements, base)
         if _read(venv / STAMP) != wanted:
             _say(f"preparing {venv.name}, once; this usually takes {usually} ...")
-            _make(venv, requirements, wanted, base)
+            _make(venv, _install(requirements, resolve=resolve), wanted, base)
     except OSError as error:
         _stop(
             os.EX_IOERR,
@@ -101,7 +109,13 @@ def _lock(file: Path) -> Iterator[int]:
         yield lock.fileno()
 
 
-def _make(venv: Path, requirements: Path, wanted: str, base: str) -> None:
+def _install(requirements: Path, *, resolve: bool) -> List[str]:
+    quietly = ["--quiet", "--no-input", "--disable-pip-version-check"]
+    pinned = ["--require-hashes", "--requirement", str(requirements)]
+    return ["install", *quietly, *([] if resolve else ["--no-deps"]), *pinned]
+
+
+def _make(venv: Path, install: List[str], wanted: str, base: str) -> None:
     with _lock(venv.with_name(venv.name + ".lock")) as lock:
         if _read(venv / STAMP) == wanted:
             return  # by another run, while this one waited
@@ -111,12 +125,10 @@ def _make(venv: Path, requirements: Path, wanted: str, base: str) -> None:
             lock,
             f"Python could not make {venv}. Mend what it says, then run the same command again.",
         )
-        quietly = ["--quiet", "--no-input", "--disable-pip-version-check"]
-        pinned = ["--require-hashes", "--requirement", str(requirements)]
         _run(
-            [_python(venv), "-I", "-m", "pip", "install", *quietly, *pinned],
+            [_python(venv), "-I", "-m", "pip", *install],
             lock,
-            f"pip could not install {requirements}. Check the network and pip's settings, "
+            f"pip could not install {install[-1]}. Check the network and pip's settings, "
             "then run the same command again.",
         )
         (venv / STAMP).write_text(wanted)

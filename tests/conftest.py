@@ -1,10 +1,9 @@
-"""What every test may rely on: no network, nobody's own settings, an S3 on this machine."""
+"""What every test may rely on: no network, nobody's own settings, servers on this machine."""
 
+import contextlib
 import os
 import socket
-import subprocess
 import sys
-import time
 import uuid
 from collections import Counter
 from pathlib import Path
@@ -15,9 +14,14 @@ import hypothesis
 import pytest
 from botocore.config import Config
 
+from tests.servers import bigquery as emulator
+from tests.servers import postgresql, process
+
 SAMPLES = Path(__file__).parents[2] / "shared" / "samples"
-PERSONAL = ("AWS_", "FINOPS_", "COLUMNS", "FORCE_COLOR", "NO_COLOR")
+PERSONAL = ("AWS_", "BIGQUERY_", "CLOUDSDK_", "GOOGLE_", "PG", "FINOPS_")
+PERSONAL += ("COLUMNS", "FORCE_COLOR", "NO_COLOR")
 LOOPBACK = ("127.", "::1", "localhost")
+INSTALLED_BY_FIRST_USE = {"postgres", "bigquery", "validator_python"}
 
 # A busy machine is not a bug.
 hypothesis.settings.register_profile("finops", deadline=None)
@@ -33,6 +37,12 @@ class Bucket(NamedTuple):
 
 def pytest_addoption(parser):
     parser.addoption("--require-all", action="store_true", help="fail if a test is left out")
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if not INSTALLED_BY_FIRST_USE.isdisjoint(item.fixturenames):
+            item.add_marker(pytest.mark.timeout(900))
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -84,6 +94,7 @@ def _nobodys_settings(monkeypatch, tmp_path_factory):
         if name.startswith(PERSONAL):
             monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("NO_GCE_CHECK", "true")
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # it remembers credentials
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("HOME", str(home))
@@ -107,27 +118,13 @@ def samples_dir():
 @pytest.fixture(scope="session")
 def s3_endpoint(tmp_path_factory):
     """The URL of an S3 server that lives as long as the test run."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    log = tmp_path_factory.mktemp("moto") / "log"
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    with log.open("w") as output, subprocess.Popen(command, stdout=output, stderr=output) as server:
-        try:
-            _wait_for(server, port, log)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            server.terminate()
-
-
-def _wait_for(server, port, log, seconds=60):
-    deadline = time.monotonic() + seconds
-    while server.poll() is None and time.monotonic() < deadline:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.1)
-    pytest.fail(f"the S3 server did not start:\n{log.read_text()}")
+    port, log = process.free_port(), tmp_path_factory.mktemp("moto") / "log"
+    command = [sys.executable, "-m", "moto.server", "-H", process.HOST, "-p", port]
+    with (
+        process.folder_of() as folder,
+        process.running(command, folder, log, lambda: process.listens(port)),
+    ):
+        yield f"http://{process.HOST}:{port}"
 
 
 @pytest.fixture
@@ -142,3 +139,38 @@ def bucket(s3_endpoint, monkeypatch):
     client.create_bucket(Bucket=name)
     yield Bucket(client, name)
     client.close()
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory):
+    """A ``Postgres`` that lives as long as the test run; the first use may install it."""
+    with postgresql.server(tmp_path_factory.mktemp("postgres") / "log") as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_database(postgres):
+    """An empty ``Database`` that only this test knows."""
+    with postgres.database() as database:
+        yield database
+
+
+@pytest.fixture(scope="session")
+def bigquery(tmp_path_factory):
+    """A ``BigQuery`` that lives as long as the test run; the first use makes its environment."""
+    with emulator.server(tmp_path_factory.mktemp("bigquery") / "log") as server:
+        yield server
+
+
+@pytest.fixture
+def bigquery_client(bigquery):
+    """Google's own client, without credentials."""
+    with contextlib.closing(bigquery.client()) as client:
+        yield client
+
+
+@pytest.fixture
+def bigquery_dataset(bigquery_client):
+    """The name of an empty dataset that only this test knows."""
+    with emulator.dataset(bigquery_client) as name:
+        yield name

@@ -8,8 +8,6 @@ from tests.charges import create_charges
 from tests.contract.validator import allowlist, complaints, failed_rules
 from tests.driver import PERIODS, Finops, over_folder
 
-# Making the environment is part of the first test.
-pytestmark = pytest.mark.timeout(900)
 # What an export cannot say: CUR 1 has no names of accounts.
 WITHOUT = {"v1": ["ACCOUNT_NAMING_SUPPORTED"], "v2": []}
 WHOLE = "Total: 2 | Pass: 1 | Fail: 1 | Skipped: 0\n✅ A-C-001-M: PASS\n❌ A-C-002-M: FAIL  (x)\n"

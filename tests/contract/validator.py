@@ -7,23 +7,19 @@ What it cannot see is left to ``finops/focus``: sums, and a wrong value among ri
 
 import csv
 import json
-import os
 import re
 import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
 import duckdb
-import pytest
 
 from scripts.bootstrap import ROOT, interpreter
+from tests.servers import pythons
 
 VENV = ROOT / ".venv-validator"
 # Older ones are refused by it; newer ones by the numpy that it insists on.
 PYTHON = "3.12"
-ASK = "import ensurepip, sys, venv; print('%d.%d' % sys.version_info[:2])"
-PYENV = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
 SECONDS = 240
 
 TOTAL = re.compile(r"^Total: (\d+) \| Pass: (\d+) \| Fail: (\d+) \| Skipped: (\d+)$", re.M)
@@ -32,9 +28,7 @@ RESULT = re.compile(r"^\S+ ([A-Za-z]+-[A-Z]-\d+-[A-Z]): (PASS|FAIL|SKIPPED)(.*)$
 
 def environment():
     """Return the Python that has the validator; skip the test where none can have it."""
-    base = next(filter(_fits, _pythons()), None)
-    if base is None:
-        pytest.skip(f"no Python {PYTHON} for the FOCUS validator")
+    base = pythons.find("the FOCUS validator", PYTHON)
     requirements = ROOT / "requirements" / "validator.txt"
     return interpreter(VENV, requirements, "a minute", base)
 
@@ -107,19 +101,3 @@ def allowlist():
 def _criteria(package):
     (model,) = package.glob("rules/model-1.2.*.json")
     return set(json.loads(model.read_text())["ApplicabilityCriteria"])
-
-
-def _pythons():
-    yield sys.executable
-    for folder in os.get_exec_path():
-        yield str(Path(folder, f"python{PYTHON}"))
-    yield from map(str, sorted(PYENV.glob(f"versions/{PYTHON}.*/bin/python{PYTHON}")))
-
-
-def _fits(python):
-    # A shim of pyenv may be there for a version that is not chosen, and then fails.
-    try:
-        asked = subprocess.run([python, "-I", "-c", ASK], check=False, capture_output=True)
-    except OSError:
-        return False
-    return asked.stdout.decode().strip() == PYTHON

@@ -1,6 +1,7 @@
 """The environment that the launcher and the test runner make for themselves."""
 
 import ast
+import hashlib
 import json
 import os
 import shutil
@@ -8,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -68,6 +70,19 @@ def named_python(file):
     return str(file)
 
 
+def wheel_that_asks_for_another(folder):
+    """Write a wheel ``picky`` that needs a package which is nowhere."""
+    file = folder / "picky-1-py3-none-any.whl"
+    with zipfile.ZipFile(file, "w") as wheel:
+        wheel.writestr("picky.py", "")
+        about = "Metadata-Version: 2.1\nName: picky\nVersion: 1\nRequires-Dist: nowhere\n"
+        wheel.writestr("picky-1.dist-info/METADATA", about)
+        kind = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        wheel.writestr("picky-1.dist-info/WHEEL", kind)
+        wheel.writestr("picky-1.dist-info/RECORD", "")
+    return file
+
+
 def test_two_first_uses_at_once_share_one_environment(checkout, tmp_path):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -118,6 +133,21 @@ def test_another_python_can_make_the_environment_and_a_third_makes_it_again(chec
     assert python == str(venv / "bin" / "python")
     assert kept
     assert not made_by_hand.exists()
+
+
+def test_a_package_can_be_installed_without_what_it_asks_for(checkout, tmp_path, monkeypatch):
+    venv, requirements = checkout / ".venv", checkout / "requirements" / "run.txt"
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    digest = hashlib.sha256(wheel_that_asks_for_another(tmp_path).read_bytes()).hexdigest()
+    requirements.write_text(f"picky==1 --hash=sha256:{digest}")
+
+    with pytest.raises(SystemExit) as stop:
+        bootstrap.interpreter(venv, requirements, "")
+    python = bootstrap.interpreter(venv, requirements, "", resolve=False)
+
+    assert stop.value.code == os.EX_UNAVAILABLE
+    assert subprocess.run([python, "-c", "import picky"], check=False).returncode == 0
 
 
 def test_a_python_that_does_not_run_makes_nothing(checkout, capsys):

@@ -26,7 +26,13 @@ def line_items_of(case):
 
 
 def is_net(line_items):
-    return any(item.get("line_item_net_unblended_cost") for item in line_items)
+    """Tell whether all that costs something has a net cost, save discounts, and something has."""
+    lacking = [item for item in line_items if not item.get("line_item_net_unblended_cost")]
+    return len(lacking) < len(line_items) and not any(
+        _gross(item)
+        for item in lacking
+        if not item["line_item_line_item_type"].endswith("Discount")
+    )
 
 
 def one_bill(cases):

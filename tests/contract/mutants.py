@@ -77,9 +77,9 @@ def _of_rows(text):
 
 
 def _of_basis(text):
-    measured = "count(line_item_net_unblended_cost) > 0 AS is_net"
-    for basis in ("false", "true", "NOT (count(line_item_net_unblended_cost) > 0)"):
-        yield f"basis: {basis}", text.replace(measured, f"{basis} AS is_net")
+    measured = re.search(r"basis AS \(\s+SELECT (.+?)\s+AS is_net", text, re.DOTALL)[1]
+    for basis in ("false", "true", f"NOT ({measured})", measured.partition(" AND ")[0]):
+        yield f"basis: {basis.splitlines()[0]}", text.replace(measured, basis)
     by_row = "line_item_net_unblended_cost IS NOT NULL AS is_net"
     rows = text.replace("FROM line_item CROSS JOIN basis", "FROM line_item")
     yield "basis: row by row", rows.replace("SELECT\n        *,", f"SELECT *, {by_row},", 1)

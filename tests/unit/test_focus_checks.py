@@ -20,7 +20,12 @@ billed-total | UPDATE charges SET BilledCost = BilledCost + 1 WHERE x_SourceRowI
 billed-total | UPDATE charges SET BillingCurrency = 'EUR' WHERE x_SourceRowId = 'tax' | 0
 row-accounting | DELETE FROM charges WHERE x_SourceRowId = 'tax' | None
 row-accounting | INSERT INTO charges FROM charges WHERE x_SourceRowId = 'tax' | None
-daily-total | UPDATE daily SET EffectiveCost = 0 | -16.4
+daily-total | UPDATE daily SET EffectiveCost = 0 | None
+daily-total | UPDATE daily SET BilledCost = BilledCost + 1, EffectiveCost = EffectiveCost - 1 | None
+daily-total | UPDATE daily SET ListCost = NULL WHERE ServiceName LIKE '%Support' | None
+costs-given | UPDATE charges SET ContractedCost = NULL WHERE x_SourceRowId = 'tax' | 1.8
+costs-given | UPDATE charges SET BillingCurrency = NULL WHERE x_SourceRowId = 'tax' | 1.8
+costs-given | UPDATE source_total SET total = NULL | None
 known-line-item-types | UPDATE charges SET x_RowKind = 'Unknown' WHERE x_SourceRowId = 'tax' | 1.8
 net-is-unblended | UPDATE source_total SET unblended = total - 0.02 | 0.02
 used-commitment | UPDATE charges SET BilledCost = 0.5 WHERE x_SourceRowId = 'used' | 0.5
@@ -51,8 +56,10 @@ def bill():
         # The plan costs 2 and is used for 1; list costs of what is no usage are its price.
         db.execute("UPDATE charges SET ListUnitPrice = 0, ListCost = 0 WHERE x_RowKind <> 'Usage'")
         db.execute(
-            "CREATE TABLE daily AS SELECT BillingCurrency, sum(BilledCost) AS BilledCost,"
-            " sum(EffectiveCost) AS EffectiveCost FROM charges GROUP BY ALL"
+            "CREATE TABLE daily AS SELECT BillingCurrency, ServiceName, SubAccountId,"
+            " ChargeCategory, InvoiceId, sum(BilledCost) AS BilledCost,"
+            " sum(EffectiveCost) AS EffectiveCost, sum(ListCost) AS ListCost,"
+            " sum(ContractedCost) AS ContractedCost FROM charges GROUP BY ALL"
         )
         db.execute(
             "CREATE TABLE source_total AS SELECT BillingCurrency AS currency,"

@@ -195,7 +195,8 @@ def _bill_balances(dataset: Dataset, load: Load, parts: list[_Part]) -> Iterator
     totals = bill.vendor.source_totals(bill.shape, bill.columns, bill.table)
     rows = query(
         dataset.db,
-        f"SELECT invoice_id, billing_entity, currency, total FROM ({totals}) ORDER BY ALL",
+        f"SELECT invoice_id, billing_entity, currency, coalesce(total, 0)"
+        f" FROM ({totals}) ORDER BY ALL",
         {"billing_period": str(load.period)},
     )
     stated = {(invoice, entity, currency): total for invoice, entity, currency, total in rows}

@@ -8,6 +8,7 @@ without the time that a view over many tables takes to bind.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -27,7 +28,7 @@ from finops.sql import Connection, identifier, query, run_script, script_stateme
 
 # A bill without a column for invoice ids is final this long after its period: vendors are done.
 _SETTLED_AFTER = timedelta(days=15)
-_INVOICE_IDS = ("invoiceid", "invoice_id")
+_INVOICE_IDS = ("invoiceid", "billinvoiceid")
 _MAKERS = ("charges.py", "columns.csv", "macros.sql", "native.py", "rollups.sql")
 
 
@@ -148,7 +149,7 @@ def _grow(db: Connection, wanted: Mapping[str, str]) -> None:
 
 
 def _record_build(db: Connection, bill: Bill, lookups: Lookups) -> None:
-    names_invoices = any(name.lower().endswith(_INVOICE_IDS) for name in bill.columns)
+    squashed = {re.sub("[^a-z]", "", name.lower()) for name in bill.columns}
     settled = bill.delivered_at >= bill.period.end.replace(tzinfo=None) + _SETTLED_AFTER
     query(
         db,
@@ -161,7 +162,7 @@ def _record_build(db: Connection, bill: Bill, lookups: Lookups) -> None:
             "period": str(bill.period),
             "load_id": bill.load_id,
             "made": made_with(bill.vendor, lookups),
-            "names_invoices": names_invoices,
+            "names_invoices": not squashed.isdisjoint(_INVOICE_IDS),
             "settled": settled,
         },
     )

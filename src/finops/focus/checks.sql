@@ -17,13 +17,27 @@ FROM (SELECT coalesce(sum(row_count), 0) AS given FROM source_total),
 WHERE given <> made;
 
 -- rule: daily-total
--- says: The pre-aggregate adds up to the charges, per currency.
-SELECT coalesce(of_days, 0) - coalesce(of_charges, 0), concat('currency ', currency)
-FROM (SELECT coalesce(BillingCurrency, '') AS currency, sum(BilledCost + EffectiveCost) AS of_charges
-    FROM charges GROUP BY 1)
-FULL JOIN (SELECT coalesce(BillingCurrency, '') AS currency, sum(BilledCost + EffectiveCost) AS of_days
-    FROM daily GROUP BY 1) USING (currency)
-WHERE coalesce(of_days, 0) <> coalesce(of_charges, 0);
+-- says: The pre-aggregate adds up to the charges, in all four costs, per service, account and category.
+WITH of_charges AS (
+    SELECT BillingCurrency, ServiceName, SubAccountId, ChargeCategory, InvoiceId,
+        sum(BilledCost), sum(EffectiveCost), sum(ListCost), sum(ContractedCost)
+    FROM charges GROUP BY ALL
+),
+of_days AS (
+    SELECT BillingCurrency, ServiceName, SubAccountId, ChargeCategory, InvoiceId,
+        sum(BilledCost), sum(EffectiveCost), sum(ListCost), sum(ContractedCost)
+    FROM daily GROUP BY ALL
+)
+SELECT NULL, concat_ws(' ', ServiceName, SubAccountId, ChargeCategory, BillingCurrency)
+FROM ((FROM of_charges EXCEPT FROM of_days) UNION (FROM of_days EXCEPT FROM of_charges));
+
+-- rule: costs-given
+-- says: The bill says what its line items cost, in all four costs and in a currency.
+SELECT NULL, concat('currency ', currency) FROM source_total WHERE total IS NULL AND row_count > 0
+UNION ALL
+SELECT BilledCost, x_SourceRowId FROM charges
+WHERE BillingCurrency IS NULL OR BilledCost IS NULL OR EffectiveCost IS NULL OR ListCost IS NULL
+    OR ContractedCost IS NULL;
 
 -- rule: known-line-item-types
 -- says: The vendor's line item types are all known; unknown ones are Adjustment, as billed.
@@ -73,7 +87,7 @@ WHERE ChargeCategory = 'Usage' AND ChargeClass IS NULL AND CommitmentDiscountSta
 -- rule: list-price
 -- says: List cost is list unit price times pricing quantity, within a millionth. FOCUS 1.2, ListCost.
 SELECT ListCost, x_SourceRowId FROM charges
-WHERE ListUnitPrice IS NOT NULL AND ChargeClass IS NULL
+WHERE ListUnitPrice > 0 AND PricingQuantity > 0 AND ListCost > 0 AND ChargeClass IS NULL
     AND abs(CAST(ListCost AS DOUBLE) - CAST(ListUnitPrice AS DOUBLE) * PricingQuantity)
         > 0.000001 * abs(CAST(ListCost AS DOUBLE)) + 0.000001;
 

@@ -15,11 +15,12 @@ from pathlib import Path
 
 from finops.errors import ConfigError
 
-# The relations ``service`` and ``account``; their keys come from dictionaries, so each is once.
+# The relations ``service`` (``is_own``: the user's) and ``account``. Keys come from dictionaries,
+# so each is there once.
 RELATIONS = """
 service AS (
     SELECT unnest($services::VARCHAR[]) AS service, unnest($categories::VARCHAR[]) AS category,
-        unnest($subcategories::VARCHAR[]) AS subcategory
+        unnest($subcategories::VARCHAR[]) AS subcategory, unnest($own::BOOLEAN[]) AS is_own
 ),
 account AS (
     SELECT unnest($account_ids::VARCHAR[]) AS id, unnest($account_names::VARCHAR[]) AS name
@@ -36,7 +37,7 @@ class Lookups:
     services: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     accounts: Mapping[str, str] = field(default_factory=dict)
 
-    def values(self, packaged: str) -> dict[str, Sequence[str]]:
+    def values(self, packaged: str) -> dict[str, Sequence[str | bool]]:
         """Return the values of ``RELATIONS``; ``packaged`` is the vendor's own lookup, as CSV."""
         services = {name: (category, sub) for name, category, sub in _rows(packaged.splitlines())}
         services |= self.services
@@ -44,6 +45,7 @@ class Lookups:
             "services": list(services),
             "categories": [category for category, _ in services.values()],
             "subcategories": [subcategory for _, subcategory in services.values()],
+            "own": [name in self.services for name in services],
             "account_ids": list(self.accounts),
             "account_names": list(self.accounts.values()),
         }

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 
 from finops.columns import PERIOD_COLUMN, StoredColumn
-from finops.focus.columns import FocusColumn, focus_columns
+from finops.focus.columns import OWN_COLUMNS, FocusColumn, focus_columns
 from finops.sql import identifier, literal
 
 # The x_RowKind of such a row: no rule of ours made its costs.
@@ -48,7 +48,8 @@ def native_charges(columns: Mapping[str, StoredColumn], table: str) -> str:
         found = columns.get(name) or columns.get(_INSTEAD.get(name, ""))
         if found and not name.startswith("BillingPeriod"):
             cells[name] = _cell(found, column)
-    taken = {name.lower() for name in (*standard, *cells, *_STAMPS)}
+    money = [name for name, kind in OWN_COLUMNS.items() if kind.startswith("DECIMAL")]
+    taken = {name.lower() for name in (*standard, *cells, *_STAMPS, *money)}
     for original, found in columns.items():
         if original not in standard:
             name = _free_name(original, taken)
@@ -76,7 +77,7 @@ def native_totals(columns: Mapping[str, StoredColumn], table: str) -> str:
     return (
         f"SELECT {invoice} AS invoice_id, {entity} AS billing_entity,"
         f" coalesce({currency}, '') AS currency, count(*) AS row_count,"
-        f" coalesce(sum({cost}), 0) AS total, total AS unblended\n"
+        f" sum({cost}) AS total, total AS unblended\n"
         f"FROM {table} WHERE {PERIOD_COLUMN} = $billing_period GROUP BY ALL"
     )
 

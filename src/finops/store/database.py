@@ -198,6 +198,9 @@ def _explained(path: Path) -> Iterator[None]:
             raise TemporaryError(what, code="in-use", do=do) from error
         if isinstance(error, duckdb.OutOfMemoryException):
             raise OutOfMemoryError(what, do="raise memory_limit") from error
+        if isinstance(error, duckdb.CatalogException):
+            what = f"the database {path} has no charges: an older finops wrote it"
+            raise LocalError(what, code="no-charges", do="finops aws import-cur") from error
         if _DAMAGE.search(what):
             raise LocalError(what, code="damaged", do=_REBUILD) from error
         do = "check rights, space and memory, then run again"

@@ -18,7 +18,6 @@ from finops.columns import (
     PERIOD_COLUMN,
     ColumnType,
     StoredColumn,
-    clean_column_name,
 )
 from finops.config import Export
 from finops.errors import BadDataError, ConfigError, LocalError
@@ -179,34 +178,38 @@ class Dataset:
         """Tell whether the table that a loaded period belongs in is there."""
         return self._table_holding(period) in self._tables()
 
-    def measure(
-        self, table: str, costs: tuple[str, str], period: BillingPeriod | None = None
-    ) -> Measures:
-        """Count a table's rows, add up billed cost per currency, and name its loads.
-
-        ``costs`` are the vendor's originals of billed cost and its currency.
-        """
-        present = self._tables()[table]
-        cost, currency = (
-            identifier(name) if (name := clean_column_name(original)) in present else "NULL"
-            for original in costs
-        )
-        rows = query(
+    def measure(self, vendor: ModuleType, table: str, period: BillingPeriod) -> Measures:
+        """Count the rows of a period in a table, add up billed cost, and name their loads."""
+        source = self.table(table)
+        total = vendor.source_totals(self.shape(), self._columns_in(table), source)
+        totals = query(
             self.db,
-            f"SELECT coalesce({currency}, ''), sum({cost}), count(*), list(DISTINCT {LOAD_COLUMN})"
-            f" FROM {self.table(table)} WHERE {PERIOD_COLUMN} = coalesce(?, {PERIOD_COLUMN})"
-            " GROUP BY 1 ORDER BY 1",
-            [period and str(period)],
+            f"SELECT currency, sum(total) FROM ({total}) GROUP BY 1 HAVING sum(total) IS NOT NULL"
+            " ORDER BY 1",
+            {"billing_period": str(period)},
         )
-        totals = {code: total for code, total, _, _ in rows if total is not None}
-        loads = {load for _, _, _, found in rows for load in found}
-        return sum(count for _, _, count, _ in rows), totals, loads
+        ((rows, loads),) = query(
+            self.db,
+            f"SELECT count(*), list(DISTINCT {LOAD_COLUMN}) FROM {source}"
+            f" WHERE {PERIOD_COLUMN} = ?",
+            [str(period)],
+        )
+        return rows, dict(totals), set(loads or ())
 
-    def measure_period(self, period: BillingPeriod, costs: tuple[str, str]) -> Measures | None:
+    def measure_period(self, vendor: ModuleType, period: BillingPeriod) -> Measures | None:
         """Measure one loaded period; None if its table was dropped by hand."""
         if not self.has_table(period):
             return None
-        return self.measure(self._table_holding(period), costs, period)
+        return self.measure(vendor, self._table_holding(period), period)
+
+    def _columns_in(self, table: str) -> dict[str, StoredColumn]:
+        """Return the columns that a table has, by original name."""
+        present = self._tables()[table]
+        return {
+            original: column
+            for original, column in self.registry().items()
+            if column.name in present
+        }
 
     def bill(self, vendor: ModuleType, load: Load) -> Bill:
         """Return the line items of a loaded period, for charges to be made of them.
@@ -221,7 +224,6 @@ class Dataset:
                 code="missing-table",
                 do="finops rebuild, or import-cur --force, brings it back",
             )
-        present = self._tables()[table]
         return Bill(
             vendor=vendor,
             vendor_name=self.export.vendor,
@@ -232,11 +234,7 @@ class Dataset:
             load_id=load.load_id,
             delivered_at=load.delivered_at,
             table=self.table(table),
-            columns={
-                original: column
-                for original, column in self.registry().items()
-                if column.name in present
-            },
+            columns=self._columns_in(table),
         )
 
     def column_problems(self) -> list[str]:

@@ -252,7 +252,7 @@ def _measure(
     """Count the staged rows and add up billed cost per currency."""
     delivery, stage = staged.delivery, dataset.table(STAGE)
     ((rounded,),) = query(dataset.db, f"SELECT coalesce(sum({ROUNDED_COLUMN}), 0) FROM {stage}")
-    rows, totals, _ = dataset.measure(STAGE, vendor.cost_columns(delivery.shape))
+    rows, totals, _ = dataset.measure(vendor, STAGE, delivery.period)
     query(dataset.db, f"ALTER TABLE {stage} DROP COLUMN {ROUNDED_COLUMN}")
     return Load(
         load_id=load_id,

@@ -67,8 +67,7 @@ def _verify_export(
 
 
 def _verify_rows(dataset: Dataset, load: Load) -> Finding:
-    costs = find_vendor(dataset.export.vendor).cost_columns(dataset.shape())
-    found = dataset.measure_period(load.period, costs)
+    found = dataset.measure_period(find_vendor(dataset.export.vendor), load.period)
     wanted = (load.rows, load.totals, {load.load_id} if load.rows else set())
     detail = f"{load.rows:,} rows"
     if found is None:
@@ -82,7 +81,7 @@ def _verify_charges(dataset: Dataset, load: Load) -> Iterator[Finding]:
     """Run the checks of the charges again; those that do not block are notes."""
     name, period = dataset.export.name, load.period
     if not has_charges(dataset.db, dataset.export, load):
-        yield Finding(name, period, "charges", False, "not made yet; import-cur makes them")
+        yield Finding(name, period, "charges", None, "not made yet; import-cur makes them")
         return
     if not dataset.has_table(period):
         return

@@ -48,13 +48,12 @@ def charges(shape: str, columns: Columns, table: str) -> str:
     """
     if shape == "focus":
         return native_charges(columns, table)
-    return _over_line_items(mapping(), columns, table, ",")
+    return _over_line_items(mapping(), columns, table)
 
 
-def _over_line_items(sql: str, columns: Columns, table: str, then: str = "") -> str:
-    return (
-        f"WITH line_item AS NOT MATERIALIZED (\n{line_items(columns, table, sql)}\n){then}\n{sql}"
-    )
+def _over_line_items(sql: str, columns: Columns, table: str) -> str:
+    """Put the line items before SQL that begins with common table expressions of its own."""
+    return f"WITH line_item AS NOT MATERIALIZED (\n{line_items(columns, table, sql)}\n),\n{sql}"
 
 
 def line_items(columns: Columns, table: str, reader: str) -> str:

@@ -6,10 +6,15 @@
 -- Sources: [CUR] = CUR 2.0 table dictionary and "Understanding your data" of the Data Exports user
 -- guide; [FOCUS] = specification 1.2, the column of that name; [1.3] = its version 1.3.
 
--- Net or unblended: once per period, never row by row, or discounts would count twice.
+-- Net or unblended: once per period, never row by row, or discounts would count twice or not at all. Net
+-- only where all that costs something has a net cost, save the discounts that are in it.
 -- Source: [CUR] lineItem/NetUnblendedCost: "only when your account has a discount in the period".
 basis AS (
-    SELECT count(line_item_net_unblended_cost) > 0 AS is_net FROM line_item
+    SELECT count(line_item_net_unblended_cost) > 0 AND count(*) FILTER (
+        line_item_unblended_cost <> 0 AND line_item_net_unblended_cost IS NULL
+        AND coalesce(line_item_line_item_type, '') NOT LIKE '%Discount'
+    ) = 0 AS is_net
+    FROM line_item
 ),
 
 -- Which rule a line item falls under. Source: [CUR] lineItem/LineItemType.
@@ -29,7 +34,7 @@ kinds AS NOT MATERIALIZED (
             WHEN type IN ('Fee', 'FlatRateSubscription') THEN 'Fee'
             WHEN type = 'Refund' AND (
                 commitment IS NOT NULL
-                OR regexp_matches(line_item_line_item_description, 'savings plan|reserved instance|reservation', 'i')
+                OR regexp_matches(line_item_line_item_description, 'savings plan|reserved (instance|node|capacity)', 'i')
             ) THEN 'CommitmentRefund'
             WHEN type = 'Refund' THEN 'Refund'
             WHEN type LIKE '%Discount' THEN 'Discount'
@@ -51,8 +56,7 @@ priced AS NOT MATERIALIZED (
                 + savings_plan_amortized_upfront_commitment_for_billing_period AS DOUBLE), 0),
         1) ELSE 1 END AS net_share,
         CASE
-            WHEN is_net AND kind = 'Discount' THEN coalesce(line_item_net_unblended_cost, 0)
-            WHEN is_net THEN coalesce(line_item_net_unblended_cost, line_item_unblended_cost, 0)
+            WHEN is_net THEN coalesce(line_item_net_unblended_cost, 0)
             ELSE coalesce(line_item_unblended_cost, 0)
         END AS cost,
         CASE
@@ -342,8 +346,10 @@ SELECT
 
     -- Source: lookup services.csv, or the user's own; [FOCUS] ServiceCategory.
     service_name AS ServiceName,
-    coalesce(by_name.category, by_code.category, 'Other') AS ServiceCategory,
-    coalesce(by_name.subcategory, by_code.subcategory, 'Other (Other)') AS ServiceSubcategory,
+    CASE WHEN by_code.is_own AND by_name.is_own IS DISTINCT FROM true THEN by_code.category ELSE coalesce(by_name.category, by_code.category, 'Other') END
+        AS ServiceCategory,
+    CASE WHEN by_code.is_own AND by_name.is_own IS DISTINCT FROM true THEN by_code.subcategory
+        ELSE coalesce(by_name.subcategory, by_code.subcategory, 'Other (Other)') END AS ServiceSubcategory,
 
     -- Source: [CUR] product/sku, pricing/RateCode, RateId, lineItem/UsageType; [FOCUS] Sku*.
     CASE WHEN has_sku THEN product_sku END AS SkuId,

@@ -27,6 +27,8 @@ from finops.store.ledger import load_ids
 _STORAGE_VERSION = "v1.4.0"
 _FICLONE = 0x40049409
 _REBUILD = "finops rebuild: it is moved aside and made anew from the staged deliveries"
+# What an older store lacks.
+_CHARGES = re.compile('"focus"|charge_builds|finops.checks')
 # What DuckDB says where the bytes of its file are not its own.
 _DAMAGE = re.compile(
     r"corrupt|checksum|not a valid|serializ|truncated|not read|out of range|enough bytes|INTERNAL",
@@ -198,7 +200,7 @@ def _explained(path: Path) -> Iterator[None]:
             raise TemporaryError(what, code="in-use", do=do) from error
         if isinstance(error, duckdb.OutOfMemoryException):
             raise OutOfMemoryError(what, do="raise memory_limit") from error
-        if isinstance(error, duckdb.CatalogException):
+        if isinstance(error, duckdb.CatalogException) and _CHARGES.search(what):
             what = f"the database {path} has no charges: an older finops wrote it"
             raise LocalError(what, code="no-charges", do="finops aws import-cur") from error
         if _DAMAGE.search(what):

@@ -438,3 +438,14 @@ def test_a_killed_run_is_a_warning_until_the_next(finops):
     assert "import-cur" in checks["state"]["do"]
     assert finops.aws("import-cur").code == 0
     assert troubles(examined(finops)[1]) == {}
+
+
+def test_a_lookup_that_an_import_would_refuse_fails_here_too(finops, tmp_path):
+    (tmp_path / "accounts.csv").write_text("account,name\n", encoding="utf-8")
+
+    code, checks = examined(
+        finops, *finops.flags, "--account-names", str(tmp_path / "accounts.csv")
+    )
+
+    assert (code, troubles(checks)) == (78, {"configuration": "failed"})
+    assert "account_id,name" in checks["configuration"]["detail"]

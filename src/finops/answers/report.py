@@ -37,6 +37,8 @@ METRICS = {
     "contracted": ("ContractedCost", "at negotiated prices, before commitments"),
 }
 _CURRENCY = "BillingCurrency"
+# These are other ones every month, so that months cannot be compared by them.
+_OF_ONE_MONTH = {"day", "x_LoadId", "InvoiceId"}
 _MEASURES = {"x_Charges", *(column for column, _ in METRICS.values())}
 
 
@@ -182,7 +184,8 @@ def _further_key(db: Connection, name: str, by: str | None) -> dict[str, str]:
     if by is None:
         return {}
     columns = [column for column, *_ in query(db, "DESCRIBE focus.daily")]
-    column = _known(by, [each for each in columns if each not in _MEASURES], "column to split by")
+    useless = _MEASURES | (_OF_ONE_MONTH if name == "months" else set())
+    column = _known(by, [each for each in columns if each not in useless], "column to split by")
     present = {*REPORTS[name], _CURRENCY}
     return {} if column in present else {column: identifier(column)}
 

@@ -17,7 +17,7 @@ from finops.focus.columns import VERSIONS
 
 EXPORT_FLAGS = [key for key in EXPORT_KEYS if key.name != "dataset"]
 PROJECT_FLAGS = [key for key in PROJECT_KEYS if key.name not in ("name", "data_dir")]
-_METAVARS = {"period": "YYYY-MM", "int": "N", "size": "SIZE", "path": "DIR"}
+_METAVARS = {"period": "YYYY-MM", "int": "N", "size": "SIZE", "path": "PATH"}
 
 
 @dataclass(frozen=True, slots=True)

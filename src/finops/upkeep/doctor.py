@@ -27,6 +27,7 @@ from finops.config import Config, Export
 from finops.datadir import DataDir
 from finops.delivery import Delivery, FailedDelivery, FoundExport
 from finops.errors import ConfigError, FinopsError, LocalError
+from finops.focus.lookups import read_lookups
 from finops.run import gravest
 from finops.sql import query
 from finops.state import DeliveryState, State
@@ -68,6 +69,7 @@ def examine(load: Callable[[], Config], export: str | None = None) -> Iterator[C
     yield _looked("versions", _versions)
     try:
         config = load()
+        read_lookups(config.service_categories, config.account_names)
         exports = _chosen(config.exports, export)
     except FinopsError as error:
         yield Check("configuration").failed(error)

@@ -87,11 +87,11 @@ def row_digest(columns: Mapping[str, StoredColumn]) -> str:
 
     An empty cell counts for nothing, so that a column which comes later changes no name.
     """
-    cells = ", ".join(
-        f"{literal(column.name + '=')} || CAST({identifier(column.name)} AS VARCHAR)"
+    cells = "".join(
+        f", {literal(column.name + '=')} || CAST({identifier(column.name)} AS VARCHAR)"
         for column in columns.values()
     )
-    return f"md5(concat_ws(chr(31), {cells}))"
+    return f"md5(concat_ws(chr(31), ''{cells}))"
 
 
 def focus_version(columns: Mapping[str, StoredColumn]) -> str:

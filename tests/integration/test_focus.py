@@ -68,11 +68,11 @@ def test_what_breaks_a_rule_is_named_with_place_rows_and_money(spoiled):
     )
 
     answer = finops("focus", "validate", "--json")
-    (broken,) = [each for each in answer.document["checks"] if not each["ok"]]
+    daily, broken = [each for each in answer.document["checks"] if not each["ok"]]
 
     assert answer.code == 4
     assert "error[not-valid]" in answer.err
-    assert broken["rule"] == "ChargeCategory-allowed"
+    assert (daily["rule"], broken["rule"]) == ("daily-total", "ChargeCategory-allowed")
     assert (broken["where"], broken["rows"]) == ("aws/two 2024-02", rows)
     assert (Decimal(broken["amount"]), broken["currency"]) == (tax, "EUR")
     assert broken["examples"][0].count("/") == 2

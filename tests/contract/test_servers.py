@@ -13,7 +13,13 @@ import pyarrow as pa
 import pytest
 from adbc_driver_postgresql import dbapi
 from google.api_core.exceptions import BadRequest, Conflict
-from google.cloud.bigquery import LoadJobConfig, QueryJobConfig, SchemaField
+from google.cloud.bigquery import (
+    LoadJobConfig,
+    QueryJobConfig,
+    SchemaField,
+    Table,
+    TimePartitioning,
+)
 
 from tests.servers.process import LEASH
 
@@ -29,6 +35,9 @@ SCHEMA = [SchemaField("period", "STRING"), SchemaField("cost", "BIGNUMERIC")]
 JANUARY = "SELECT '2024-01' AS period, 1 :: DECIMAL(38, 24) AS cost"
 FEBRUARY = "SELECT '2024-02' AS period, 2 :: DECIMAL(38, 24) AS cost"
 ROWS = "SELECT period, cost FROM {} ORDER BY period"
+DAYS = {"DATE": "day :: DATE", "TIMESTAMP": "timezone('UTC', day :: TIMESTAMP)"}
+OLD_DAYS = [("2024-01", "old"), ("2024-01", "old"), ("2024-02", "old")]
+TAGS = "SELECT format_date('%Y-%m', date(day)), tag FROM days ORDER BY day"
 
 STARTER = """
 import subprocess, sys, time
@@ -225,15 +234,106 @@ def test_bigquery_replaces_a_period_in_one_transaction_or_not_at_all(load, query
     assert query(ROWS.format("charges")) == [("2024-01", Decimal(cost)), ("2024-02", Decimal(2))]
 
 
-def test_the_bigquery_here_takes_a_partition_decorator_for_a_name(
+def test_bigquery_describes_the_columns_of_a_table_that_is_replaced(
     load, bigquery_client, bigquery_dataset
 ):
+    for description in ["old", "new"]:
+        cost = SchemaField("cost", "BIGNUMERIC", description=description)
+        load(JANUARY, schema=[SCHEMA[0], cost])
+
+    fields = bigquery_client.get_table(f"{bigquery_dataset}.charges").schema
+
+    assert [field.description for field in fields] == [None, "new"]
+
+
+def test_bigquery_takes_no_json_from_parquet(load):
+    with pytest.raises(BadRequest, match="Unsupported field type: JSON"):
+        load("SELECT '{}' AS tags", schema=[SchemaField("tags", "JSON")])
+
+
+@pytest.fixture(params=DAYS)
+def load_month(request, bigquery_client, bigquery_dataset, load):
+    """Return what loads rows into a month of ``days``, which has rows of two months.
+
+    The rows have a text ``day``, and ``tag`` or what ``more`` says of it and other columns.
+    """
+    schema = [SchemaField("day", request.param), SchemaField("tag", "STRING")]
+    table = Table(f"{bigquery_client.project}.{bigquery_dataset}.days", schema)
+    table.time_partitioning = TimePartitioning("MONTH", field="day")
+    table.clustering_fields = ["tag"]
+    bigquery_client.create_table(table)
+
+    def send(month, rows, more=(), **settings):
+        typed = f"SELECT * REPLACE ({DAYS[request.param]} AS day) FROM ({rows})"
+        fields = {field.name: field for field in [*schema, *more]}
+        load(typed, f"days${month}", schema=[*fields.values()], **settings)
+
+    send("202401", "SELECT '2024-01-31' AS day, 'old' AS tag FROM range(2)")
+    send("202402", "SELECT '2024-02-01' AS day, 'old' AS tag")
+    return send
+
+
+def test_bigquery_replaces_a_month(load_month, query, bigquery_client, bigquery_dataset):
+    load_month("202401", "SELECT '2024-01-01' AS day, 'new' AS tag")
+
+    assert query(TAGS) == [("2024-01", "new"), ("2024-02", "old")]
+    assert [table.table_id for table in bigquery_client.list_tables(bigquery_dataset)] == ["days"]
+
+
+def test_bigquery_empties_a_month(load_month, query):
+    load_month("202401", "SELECT '2024-01-01' AS day, 'new' AS tag LIMIT 0")
+
+    assert query(TAGS) == [("2024-02", "old")]
+
+
+def test_bigquery_appends_to_a_month(load_month, query):
+    load_month("202402", "SELECT '2024-02-29' AS day, 'new' AS tag", mode="WRITE_APPEND")
+
+    assert query(TAGS) == [*OLD_DAYS, ("2024-02", "new")]
+
+
+def test_bigquery_adds_a_column_with_a_month_when_asked(load_month, query):
+    rows = "SELECT '2024-01-01' AS day, 'new' AS tag, 7 AS number"
+    more = [SchemaField("number", "INT64")]
+
+    with pytest.raises(BadRequest, match="Cannot add fields"):
+        load_month("202401", rows, more)
+    assert query(TAGS) == OLD_DAYS
+    load_month("202401", rows, more, schema_update_options=["ALLOW_FIELD_ADDITION"])
+
+    assert query("SELECT tag, number FROM days ORDER BY day") == [("new", 7), ("old", None)]
+
+
+@pytest.mark.parametrize("day", ["'2024-02-01'", "NULL"])
+def test_bigquery_refuses_a_row_of_another_month(load_month, query, day):
+    rows = f"SELECT unnest(['2024-01-01', {day}]) AS day, 'new' AS tag, 7 AS number"
+    more = [SchemaField("number", "INT64")]
+
+    with pytest.raises(BadRequest, match="Some rows belong to different partitions"):
+        load_month("202401", rows, more, schema_update_options=["ALLOW_FIELD_ADDITION"])
+
+    assert query("SELECT * EXCEPT (day) FROM days") == [("old",)] * 3
+
+
+@pytest.mark.parametrize("mode", ["WRITE_TRUNCATE", "WRITE_APPEND"])
+def test_bigquery_refuses_another_type_of_a_column(load_month, query, mode):
+    rows, more = "SELECT '2024-01-01' AS day, 7 AS tag", [SchemaField("tag", "INT64")]
+
+    with pytest.raises(BadRequest, match="tag has changed type from STRING to INTEGER"):
+        load_month("202401", rows, more, mode=mode)
+
+    assert query(TAGS) == OLD_DAYS
+
+
+@pytest.mark.parametrize("table", ["days$2024", "days$20240101", "charges$202401"])
+@pytest.mark.usefixtures("load_month")
+def test_bigquery_refuses_what_is_no_month_of_a_table(load, query, table):
     load(JANUARY, schema=SCHEMA)
-    load(FEBRUARY, "charges$202402", schema=SCHEMA)
 
-    tables = {table.table_id for table in bigquery_client.list_tables(bigquery_dataset)}
+    with pytest.raises(BadRequest, match="No partition of a month"):
+        load("SELECT '2024-01-01' :: DATE AS day", table)
 
-    assert tables == {"charges", "charges$202402"}
+    assert (query(TAGS), query(ROWS.format("charges"))) == (OLD_DAYS, [("2024-01", Decimal(1))])
 
 
 def test_a_server_ends_with_a_starter_that_is_killed(tmp_path):

@@ -2,16 +2,29 @@
 
 Where it is not BigQuery, as found by trying; what depends on these is not proven by a test here:
 
-- It knows no partition decorators. To load into, copy to or read ``table$202401`` makes or reads
-  another table of that name; the partitioned one stays as it was, and nothing is said.
-  ``Client.list_partitions`` answers 404.
+- Of partition decorators it knows what ``bigquery_program.py`` adds: a load job replaces, or
+  appends to, a month of an existing table that is partitioned by the months of a column. To copy to
+  ``table$202401`` still makes another table of that name, and nothing is said; to read it, to
+  delete it and ``Client.list_partitions`` answer 404.
+- A job that names other partitioning or clustering than the table has changes what the table says
+  of itself; BigQuery refuses the job.
+- A load job into a partition of a table that does not exist answers 404, and makes none.
+- A column that a load adds has no description. A query job that replaces a table keeps those of
+  the columns; BigQuery may not.
+- ``Client.update_table`` of a view notes its new query, and the view answers the old one.
+  ``CREATE OR REPLACE VIEW`` does both.
 - ``Table.num_rows`` and ``INFORMATION_SCHEMA.PARTITIONS`` still count deleted rows.
 - ``BIGNUMERIC`` is ``DECIMAL(38, 24)``, which ``bigquery_program.py`` asks for; by itself it
   rounds to 18 decimals and says nothing. So 10^14 and more are refused, which BigQuery takes.
 - A load without a schema makes ``DECIMAL(38, 24)`` of a Parquet file ``BIGNUMERIC``. BigQuery
   takes it for ``NUMERIC`` unless ``decimal_target_types`` names ``BIGNUMERIC`` too.
+- A list in a Parquet file is a repeated field without ``enable_list_inference`` too; BigQuery
+  then makes records ``list.element`` of it.
 - A load leaves out, in silence, the columns of a file that its schema does not name.
 - A column that a load's schema calls ``REQUIRED`` comes out ``NULLABLE``.
+- Names of columns, labels, job ids, and the number and types of clustering columns are not
+  checked.
+- ``UNNEST(tags) WHERE key = 'x'`` is refused; ``UNNEST(tags) AS tag WHERE tag.key = 'x'`` is not.
 - No geography, no credentials, no quotas; locations are written down and mean nothing.
 """
 

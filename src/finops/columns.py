@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 PERIOD_COLUMN = "billing_period"
+START_COLUMN = "billing_period_start"  # beside it where rows are published: a DATE
 LOAD_COLUMN = "_finops_load_id"
 MAX_COLUMNS = 5_000
 
@@ -80,7 +81,7 @@ def assign_names(originals: Iterable[str], given: Mapping[str, str]) -> dict[str
     file decides nothing.
     """
     names = dict(given)
-    taken = {PERIOD_COLUMN, LOAD_COLUMN, *given.values()}
+    taken = {PERIOD_COLUMN, START_COLUMN, LOAD_COLUMN, *given.values()}
     for original in sorted(set(originals) - given.keys(), key=str.encode):
         names[original] = _free_name(original, taken)
         taken.add(names[original])

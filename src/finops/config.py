@@ -44,14 +44,19 @@ _SECRETS = tuple(
     )
 )
 DEFAULT_FILE = Path("config.toml")
-VENDORS = tuple(
-    sorted(found.name for found in pkgutil.iter_modules([str(Path(__file__).parent / "vendors")]))
+_HERE = Path(__file__).parent
+VENDORS = tuple(sorted(found.name for found in pkgutil.iter_modules([str(_HERE / "vendors")])))
+WAREHOUSES = tuple(
+    sorted(found.name for found in pkgutil.iter_modules([str(_HERE / "warehouses")]))
 )
+_TABLE_NAME = "[a-z][a-z0-9_]{0,49}"
+_URI = "postgresql://finops@db.example.com/billing"
+_ENDPOINT = "https://bigquery.example.com"
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One configuration key. ``kind`` is str, int, size, path, place or period.
+    """One configuration key. ``kind`` is str, int, size, path, place, period or name.
 
     ``example`` is what documentation shows of a key that has no default; ``limits`` are the
     smallest and the largest number.
@@ -139,10 +144,21 @@ EXPORT_KEYS = (
 )
 
 WAREHOUSE_KEYS = (
-    Key("type", "kind of warehouse", choices=("bigquery",), example="bigquery"),
-    Key("project_id", "project of the warehouse", example="my-project"),
-    Key("dataset", "dataset of the published tables", "billing"),
-    Key("table", "name of the published table", "aws_data"),
+    Key("type", "kind of warehouse", choices=WAREHOUSES, example="bigquery"),
+    Key("dataset", "dataset or schema of the published line items", "billing", "name"),
+    Key("focus_dataset", "dataset or schema of the published charges", "focus", "name"),
+    Key("table", "table of line items; default: VENDOR_data", "", "name", example="aws_data"),
+    Key(
+        "table_strategy",
+        "one table in monthly partitions, or a table per period under a view",
+        "single",
+        choices=("single", "separate"),
+    ),
+    Key("project_id", "BigQuery: project; default: the credentials' own", example="my-project"),
+    Key("location", "BigQuery: where the datasets are made and jobs run", example="EU"),
+    Key("labels", "BigQuery: labels of tables and jobs", example="team=finops,env=prod"),
+    Key("uri", "PostgreSQL: address; what it lacks comes from PG… variables", example=_URI),
+    Key("endpoint", "BigQuery: another address; over http without credentials", example=_ENDPOINT),
 )
 
 
@@ -183,6 +199,24 @@ class Export:
 
 
 @dataclass(frozen=True, slots=True)
+class WarehouseConfig:
+    """One place to publish to; which keys count depends on its ``type``."""
+
+    name: str
+    section: str
+    type: str
+    dataset: str
+    focus_dataset: str
+    table: str
+    table_strategy: str
+    project_id: str = ""
+    location: str = ""
+    labels: str = ""
+    uri: str = ""
+    endpoint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """Everything that was configured, resolved."""
 
@@ -196,6 +230,7 @@ class Config:
     service_categories: Path | None
     account_names: Path | None
     exports: tuple[Export, ...]
+    warehouses: tuple[WarehouseConfig, ...]
     settings: tuple[Setting, ...]
 
     @property
@@ -219,6 +254,22 @@ class Config:
                 f"no {vendor} export is called {name!r}", do=f"configured are: {known}"
             )
         return chosen
+
+    def select_warehouse(self, name: str | None = None) -> WarehouseConfig:
+        """Return the warehouse called ``name``, or the only one there is.
+
+        Raises:
+            ConfigError: there is none, or which one is meant is not said.
+        """
+        chosen = [each for each in self.warehouses if name in (None, each.name)]
+        if len(chosen) == 1:
+            return chosen[0]
+        known = ", ".join(each.name for each in self.warehouses) or "none"
+        if chosen:
+            raise ConfigError("several warehouses are configured", do=f"add --to: {known}")
+        what = f"no warehouse is called {name!r}" if name else "no warehouse is configured"
+        do = f"configured are: {known}; add [warehouse.NAME] with a type to config.toml"
+        raise ConfigError(what, do=do)
 
 
 @dataclass(slots=True)
@@ -279,14 +330,13 @@ def load_config(
     _refuse_unknown(sources)
     project = {key.name: _resolve(sources, "project", key) for key in PROJECT_KEYS}
     exports = [export for vendor in VENDORS for export in _exports(sources, vendor)]
-    for name in sources.table("warehouse"):
-        for key in WAREHOUSE_KEYS:
-            _resolve(sources, f"warehouse.{name}", key)
+    warehouses = [_warehouse(sources, name) for name in sources.table("warehouse")]
     _refuse_shared_datasets(exports)
     return Config(
         file=sources.file,
         **{name: value for name, value in project.items() if name != "name"},
         exports=tuple(exports),
+        warehouses=tuple(warehouses),
         settings=tuple(sources.settings),
     )
 
@@ -427,6 +477,18 @@ def _export(sources: _Sources, vendor: str, name: str) -> Export:
     return Export(vendor=vendor, name=name, section=section, **values)
 
 
+def _warehouse(sources: _Sources, name: str) -> WarehouseConfig:
+    section = f"warehouse.{name}"
+    values = {key.name: _resolve(sources, section, key) for key in WAREHOUSE_KEYS}
+    if not values["type"]:
+        raise ConfigError(
+            f"the warehouse {name!r} has no type",
+            where=sources.where(section),
+            do=f"set type to one of {', '.join(WAREHOUSES)}",
+        )
+    return WarehouseConfig(name=name, section=section, **values)
+
+
 def _check_dataset(dataset: str, section: str, sources: _Sources) -> None:
     reserved = {"focus", "finops", "open_finops", "main", "temp", "system"}
     reserved |= {"information_schema", "pg_catalog"}
@@ -500,6 +562,12 @@ def _checked(value: Any, key: Key, source: str, base: Path) -> Any:
         return _place(value, base, source)
     if key.kind == "period":
         return _period(value, key, source)
+    if key.kind == "name" and value and not re.fullmatch(_TABLE_NAME, value):
+        raise ConfigError(
+            f"{key.name} cannot be {value!r}",
+            where=source,
+            do="use lower case letters, digits and _, at most 50, beginning with a letter",
+        )
     return value
 
 

@@ -38,6 +38,7 @@ CRASH_POINTS = (
     "marked-loaded",
     "pruned",
 )
+PUBLISHING_POINTS = ("rows-sent", "rows-compared", "period-published")
 _passed: Counter[str] = Counter()
 
 

@@ -38,6 +38,23 @@ def rounded_expression(column: str, physical: str) -> str:
     return f"finops.is_rounded(CAST({column} AS VARCHAR))"
 
 
+def widened_expression(value: str, present: str, wanted: str) -> str:
+    """Return SQL that turns a value into the wider type its column was given since.
+
+    What a delivery calls a number stays that number, so it is the same text whether it was
+    loaded before the column became text or after.
+    """
+    if present == wanted:
+        return value
+    if wanted == ColumnType.MONEY:
+        return money_expression(value, present)
+    if wanted == ColumnType.TEXT and present == ColumnType.MONEY:
+        return f"rtrim(rtrim(CAST({value} AS VARCHAR), '0'), '.')"
+    if wanted == ColumnType.TEXT and present.startswith("MAP("):
+        return f"CAST(to_json({value}) AS VARCHAR)"
+    return f"CAST({value} AS {wanted})"
+
+
 def _fits(physical: str) -> bool:
     """Tell whether the type has no digit beyond the 24th decimal."""
     scale = re.fullmatch(r"DECIMAL\(\d+,\s*(\d+)\)", physical)

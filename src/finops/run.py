@@ -55,6 +55,7 @@ class Outcome(StrEnum):
     STAGED = "staged"
     LOADED = "loaded"
     EXPORTED = "exported"
+    PUBLISHED = "published"
     UNCHANGED = "unchanged"
     HELD = "held back"
     FAILED = "failed"

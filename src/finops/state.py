@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -78,6 +78,23 @@ class RunRecord:
     finished_at: str
     exit_code: int | None
     outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What became of one period of a table in a warehouse: a row of ``publications``."""
+
+    warehouse: str
+    table_name: str
+    vendor: str
+    export: str
+    billing_month: str
+    state: str
+    reason: str
+    load_id: str
+    row_count: int
+    run_id: str
+    updated_at: str = ""
 
 
 class State:
@@ -322,6 +339,25 @@ class State:
             (limit,),
         ).fetchall()
         return [RunRecord(**row) for row in rows]
+
+    def note_published(self, published: Published) -> None:
+        """Note what became of a period in a warehouse, in place of what was noted before."""
+        values = {**asdict(published), "updated_at": _now()}
+        places = ", ".join(f":{name}" for name in values)
+        with self._transaction():
+            self._db.execute(
+                f"INSERT OR REPLACE INTO publications ({', '.join(values)}) VALUES ({places})",
+                values,
+            )
+
+    def published(self, vendor: str, export: str | None = None) -> list[Published]:
+        """Return what was published where, newest billing period first."""
+        rows = self._db.execute(
+            "SELECT * FROM publications WHERE vendor = ? AND export = coalesce(?, export)"
+            " ORDER BY warehouse, table_name, billing_month DESC",
+            (vendor, export),
+        ).fetchall()
+        return [Published(**row) for row in rows]
 
     def _relative(self, path: Path) -> str:
         return path.relative_to(self._root).as_posix()

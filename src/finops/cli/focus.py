@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
-from finops.cli.load import configured
-from finops.cli.output import Output, amount, display_path, size
-from finops.errors import RefusedError
+from finops.cli.load import PUBLISHED, configured, run_step
+from finops.cli.output import Output, amount
+from finops.errors import LocalError, RefusedError
 from finops.focus.checks import Check
 from finops.focus.structure import is_recommended
 from finops.period import BillingPeriod
+from finops.run import PeriodResult, Run
 from finops.steps.export_focus import export_focus
+from finops.steps.published import charged_exports
 from finops.upkeep.validate import validate as ask
 
 
@@ -40,20 +41,23 @@ def validate(arguments: argparse.Namespace, output: Output) -> int:
 
 def export_parquet(arguments: argparse.Namespace, output: Output) -> int:
     """``focus export-parquet``: one file per period, as another FOCUS tool reads it."""
-    written = export_focus(
-        configured(arguments).data,
-        Path(arguments.out),
-        arguments.version,
-        arguments.export,
-        _period(arguments),
-    )
-    output.answer({"version": arguments.version, "files": written})
-    rows = [
-        (each["period"], display_path(Path(each["file"])), size(each["bytes"]), f"{each['rows']:,}")
-        for each in written
-    ]
-    output.table(("period", "file", "size", "rows"), rows, right=("size", "rows"))
-    return 0
+    config = configured(arguments)
+
+    def write(run: Run) -> list[PeriodResult]:
+        written = [
+            result
+            for export in charged_exports(config, arguments.export)
+            for result in export_focus(
+                run, export, arguments.out, arguments.version, force=arguments.force
+            )
+        ]
+        if not written:
+            raise LocalError(
+                "there are no charges between the dates", code="not-loaded", do="finops status"
+            )
+        return written
+
+    return run_step(arguments, output, config, "focus export-parquet", write, PUBLISHED)
 
 
 def _period(arguments: argparse.Namespace) -> BillingPeriod | None:

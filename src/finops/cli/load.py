@@ -22,11 +22,24 @@ from finops.steps.export_parquet import export_parquet as export_to
 from finops.steps.extract_billing import extract_billing as stage
 from finops.steps.extract_manifests import extract_manifests as copy_manifests
 from finops.steps.load_billing_local import load_billing_local as load
+from finops.steps.load_billing_remote import load_billing_remote as publish
 from finops.steps.reconcile_state import reconcile_state
+from finops.warehouses import connect
 
+PUBLISHED = "published as loaded"
 _TITLES = ("export", "period", "outcome", "delivery", "files", "size", "rows", "billed cost")
 _NUMBERS = ("files", "size", "rows", "billed cost")
 _ATTEMPT_TITLES = ("export", "billing_month", "state", "reason", "manifest_id", "updated_at")
+_PUBLISHED_TITLES = (
+    "warehouse",
+    "table_name",
+    "export",
+    "billing_month",
+    "state",
+    "row_count",
+    "reason",
+    "updated_at",
+)
 _RUN_TITLES = ("run_id", "command", "started_at", "exit_code", "outcome")
 
 
@@ -75,8 +88,26 @@ def load_billing_local(arguments: argparse.Namespace, output: Output) -> int:
 
 def export_parquet(arguments: argparse.Namespace, output: Output) -> int:
     """``export-parquet``: one file per loaded period."""
-    out = Path(arguments.out)
-    return _run_step(arguments, output, _each(lambda run, export: export_to(run, export, out)))
+    return _run_step(
+        arguments,
+        output,
+        _each(lambda run, export: export_to(run, export, arguments.out, force=arguments.force)),
+        PUBLISHED,
+    )
+
+
+def load_billing_remote(arguments: argparse.Namespace, output: Output) -> int:
+    """``load-billing-remote``: what is loaded, to a warehouse."""
+    config = configured(arguments)
+    target = config.select_warehouse(arguments.to)
+
+    def publish_all(run: Run, exports: Sequence[Export]) -> list[PeriodResult]:
+        with connect(target, config.data.temporary) as warehouse:
+            flags = {"focus": arguments.focus, "force": arguments.force}
+            step = _each(lambda run, export: publish(run, export, warehouse, **flags))
+            return step(run, exports)
+
+    return _run_step(arguments, output, publish_all, PUBLISHED)
 
 
 def list_manifests(arguments: argparse.Namespace, output: Output) -> int:
@@ -100,15 +131,19 @@ def show_state(arguments: argparse.Namespace, output: Output) -> int:
     config.select_exports(arguments.vendor, arguments.export)
     data = config.data
     if not data.state.exists():
-        output.answer({"manifests": [], "runs": []})
+        output.answer({"manifests": [], "published": [], "runs": []})
         output.say(f"no run has worked in {display_path(data.root)} yet")
         return 0
     state = State(data.state)
     manifests = [_attempt(each) for each in state.attempts(arguments.vendor, arguments.export)]
+    published = [asdict(each) for each in state.published(arguments.vendor, arguments.export)]
     runs = [asdict(run) | {"outcome": run.outcome or "not ended"} for run in state.runs()]
     state.close()
-    output.answer({"manifests": manifests, "runs": runs})
+    output.answer({"manifests": manifests, "published": published, "runs": runs})
     _show_columns(output, manifests, _ATTEMPT_TITLES)
+    if published:
+        output.line()
+        _show_columns(output, published, _PUBLISHED_TITLES)
     output.line()
     _show_columns(output, runs, _RUN_TITLES)
     return 0
@@ -141,10 +176,27 @@ def _each(step: Callable[[Run, Export], list[PeriodResult]]) -> Step:
     return lambda run, exports: [result for export in exports for result in step(run, export)]
 
 
-def _run_step(arguments: argparse.Namespace, output: Output, step: Step) -> int:
+def _run_step(
+    arguments: argparse.Namespace, output: Output, step: Step, wanted: str = "loaded as delivered"
+) -> int:
     config = configured(arguments)
-    exports = _exports(config, arguments)
     command = f"{arguments.vendor} {arguments.command}"
+    exports = _exports(config, arguments)
+    return run_step(arguments, output, config, command, lambda run: step(run, exports), wanted)
+
+
+def run_step(  # noqa: PLR0913, PLR0917 - what every step is run with
+    arguments: argparse.Namespace,
+    output: Output,
+    config: Config,
+    command: str,
+    step: Callable[[Run], list[PeriodResult]],
+    wanted: str,
+) -> int:
+    """Run a step under the lock, and show what became of every period.
+
+    ``wanted`` is how a period is called that needs nothing done.
+    """
     with start_run(
         config,
         command,
@@ -156,13 +208,13 @@ def _run_step(arguments: argparse.Namespace, output: Output, step: Step) -> int:
     ) as run:
         # What an earlier run left half done is settled first: the store's ledger decides.
         reconcile_state(run)
-        results = step(run, exports)
+        results = step(run)
         error = end_run(run, results)
     show_results(output, results, run.notices)
     if error:
         return ended_with(error, results, output)
     if all(result.outcome in (Outcome.UNCHANGED, Outcome.HELD) for result in results):
-        output.say(_nothing_done(results))
+        output.say(_nothing_done(results, wanted))
     return 0
 
 
@@ -173,14 +225,14 @@ def ended_with(error: FinopsError, results: Sequence[PeriodResult], output: Outp
     return error.exit_code
 
 
-def _nothing_done(results: Sequence[PeriodResult]) -> str:
+def _nothing_done(results: Sequence[PeriodResult], wanted: str) -> str:
     held = sum(result.outcome == Outcome.HELD for result in results)
     if held:
         return f"Nothing new: {held} of {len(results)} billing periods are held back on purpose."
     if len(results) == 1:
-        return "Nothing new: the billing period is loaded as delivered."
+        return f"Nothing new: the billing period is {wanted}."
     if results:
-        return f"Nothing new: all {len(results)} billing periods are loaded as delivered."
+        return f"Nothing new: all {len(results)} billing periods are {wanted}."
     return "Nothing to do: no delivery waits for this step, or none lies between the dates."
 
 

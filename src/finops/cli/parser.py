@@ -71,7 +71,14 @@ STEPS = (
         (),
         "write one Parquet file per loaded billing period",
         "load:export_parquet",
-        ("out",),
+        ("out", "force"),
+    ),
+    Step(
+        "load-billing-remote",
+        (),
+        "publish loaded billing periods to a warehouse",
+        "load:load_billing_remote",
+        ("to", "focus", "force"),
     ),
     Step("show-state", (), "show deliveries in work and previous runs", "load:show_state"),
 )
@@ -117,7 +124,7 @@ _GROUPS = (
     ("Load", ("demo", *VENDORS, "sample")),
     ("Look", ("report", "reconcile", "explain", "sql")),
     ("Keep", ("init", "doctor", "config", *(step.name for step in UPKEEP))),
-    ("Connect", ("focus",)),
+    ("Connect", ("warehouse", "focus")),
 )
 REPORTS = ("services", "accounts", "months")
 METRICS = ("billed", "effective", "list", "contracted")
@@ -158,6 +165,7 @@ def build_parser() -> argparse.ArgumentParser:
         "explain": _add_explain(commands),
         "sql": _add_sql(commands),
         "focus": _add_focus(commands),
+        "warehouse": _add_warehouse(commands),
         "init": _add_init(commands),
         "doctor": _add_doctor(commands),
         "config": _add_config(commands),
@@ -303,7 +311,7 @@ def _add_key_flag(group: argparse._ArgumentGroup, key: Key) -> None:
 
 def _add_step_flags(parser: argparse.ArgumentParser, step: Step) -> None:
     if "force" in step.flags:
-        parser.add_argument("--force", action="store_true", help="load again what is unchanged")
+        parser.add_argument("--force", action="store_true", help="do again what is unchanged")
     if "allow_shrink" in step.flags:
         parser.add_argument(
             "--allow-shrink", action="store_true", help="let a period lose most of its rows"
@@ -317,7 +325,21 @@ def _add_step_flags(parser: argparse.ArgumentParser, step: Step) -> None:
     if "dry_run" in step.flags:
         parser.add_argument("--dry-run", action="store_true", help="show what would be loaded")
     if "out" in step.flags:
-        parser.add_argument("--out", metavar="DIR", required=True, help="folder to write into")
+        _add_out(parser)
+    if "to" in step.flags:
+        parser.add_argument(
+            "--to", metavar="NAME", help="which [warehouse.NAME]; default: the only one"
+        )
+    if "focus" in step.flags:
+        parser.add_argument(
+            "--focus", action="store_true", help="publish the charges, not the line items"
+        )
+
+
+def _add_out(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--out", metavar="DIR", required=True, help="folder to write into, or s3://BUCKET/PREFIX"
+    )
 
 
 def _add_demo(commands: argparse._SubParsersAction[_Parser]) -> str:
@@ -430,10 +452,25 @@ def _add_focus(commands: argparse._SubParsersAction[_Parser]) -> str:
         steps, "export-parquet", "write the charges as FOCUS Parquet files", "focus:export_parquet"
     )
     export.add_argument("--version", choices=VERSIONS, default="1.2", help="default %(default)s")
-    export.add_argument("--out", metavar="DIR", required=True, help="folder to write into")
+    _add_out(export)
+    export.add_argument("--force", action="store_true", help="write again what is unchanged")
+    for date in ("--start-date", "--end-date"):
+        export.add_argument(date, metavar="YYYY-MM", help="default: every period")
+    _add_lock_timeout(export)
+    validate.add_argument("--period", metavar="YYYY-MM", help="default: every period")
     for child in (validate, export):
-        child.add_argument("--period", metavar="YYYY-MM", help="default: every period")
         child.add_argument("--export", metavar="NAME", help="one of the loaded exports")
+    return text
+
+
+def _add_warehouse(commands: argparse._SubParsersAction[_Parser]) -> str:
+    text = "the warehouses that bills are published to"
+    parser = _subparser(commands, "warehouse", text, None)
+    steps = parser.add_subparsers(metavar="COMMAND", title="commands")
+    check = _subparser(
+        steps, "check", "try everything that publishing needs: rights, a write", "warehouse:check"
+    )
+    check.add_argument("name", nargs="?", metavar="NAME", help="of [warehouse.NAME]")
     return text
 
 

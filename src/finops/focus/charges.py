@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from importlib.resources import files
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 
@@ -49,6 +49,14 @@ class Bill:
     delivered_at: datetime
     table: str
     columns: Mapping[str, StoredColumn]
+
+
+class Built(NamedTuple):
+    """What was made of a loaded period: of which load, how (``made_with``), how many charges."""
+
+    load_id: str
+    made_with: str
+    charges: int
 
 
 def prepare_focus(db: Connection) -> None:
@@ -123,17 +131,18 @@ def made_with(vendor: ModuleType, lookups: Lookups) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
-def built_charges(db: Connection, dataset: str) -> dict[str, tuple[str, str]]:
-    """Return load id and fingerprint of the charges that there are, by billing period."""
+def built_charges(db: Connection, dataset: str) -> dict[BillingPeriod, Built]:
+    """Return what charges there are of a dataset, by billing period."""
     try:
         rows = query(
             db,
-            "SELECT billing_period, load_id, made_with FROM finops.charge_builds WHERE dataset = ?",
+            "SELECT billing_period, load_id, made_with, charges FROM finops.charge_builds"
+            " WHERE dataset = ?",
             [dataset],
         )
     except duckdb.CatalogException:  # an older finops made no charges
         return {}
-    return {period: (load_id, made) for period, load_id, made in rows}
+    return {BillingPeriod.parse(period): Built(*built) for period, *built in rows}
 
 
 def _grow(db: Connection, wanted: Mapping[str, str]) -> None:

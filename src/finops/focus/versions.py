@@ -40,12 +40,14 @@ def view_of(version: str) -> str:
 def create_views(db: Connection) -> None:
     """Make the view of every version, its columns in the order of the specification."""
     for version in VERSIONS:
-        cells = ", ".join(f"{cell} AS {identifier(name)}" for name, cell in meanings(version))
+        cells = ", ".join(f"{cell} AS {name}" for name, cell in meanings(version))
         query(db, f"CREATE OR REPLACE VIEW {view_of(version)} AS SELECT {cells} FROM {TABLE}")
 
 
 def meanings(version: str) -> list[tuple[str, str]]:
-    """Return the columns of a version and SQL for what it means by each, over the table."""
+    """Return the columns of a version and SQL for what it means by each, over the table.
+
+    Nothing in it is quoted, and it is the same in every warehouse's dialect.
+    """
     own = _MEANINGS.get(version, {})
-    columns = focus_columns(version)
-    return [(column.name, own.get(column.name, identifier(column.name))) for column in columns]
+    return [(name, own.get(name, name)) for name in (each.name for each in focus_columns(version))]

@@ -89,7 +89,7 @@ def _outdated_charges(run: Run, dataset: Dataset) -> list[Load]:
     return [
         load
         for period, load in current_loads(dataset.db, dataset.export.dataset).items()
-        if built.get(str(period)) != (load.load_id, made) and dataset.has_table(period)
+        if built.get(period, ())[:2] != (load.load_id, made) and dataset.has_table(period)
     ]
 
 

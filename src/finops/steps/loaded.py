@@ -89,5 +89,5 @@ def loaded_charges(
 
 def has_charges(db: Connection, export: Export, load: Load) -> bool:
     """Tell whether the charges of a load are there; an older finops made none."""
-    load_id, _ = built_charges(db, export.dataset).get(str(load.period), ("", ""))
-    return load_id == load.load_id
+    built = built_charges(db, export.dataset).get(load.period)
+    return built is not None and built.load_id == load.load_id

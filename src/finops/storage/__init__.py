@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -15,7 +16,9 @@ Advance = Callable[[int], None]
 
 
 class Storage(Protocol):
-    """A bucket, read only. Keys are what the vendor wrote and never become local paths.
+    """A bucket. Keys are what the vendor wrote and never become local paths.
+
+    It is read, and never written to but by ``upload``, where a user named it as ``--out``.
 
     All methods raise ``AccessError``, ``UnavailableError`` or ``TemporaryError`` for what
     can go wrong on the way, and ``BadDataError`` (code ``missing-object``) for a missing key.
@@ -45,6 +48,32 @@ class Storage(Protocol):
         """
         ...
 
+    def upload(self, file: Path, key: str) -> None:
+        """Put a file there under a key of ours; it appears whole, or not at all."""
+        ...
+
+    def remove_object(self, key: str) -> None:
+        """Remove an object, if it is there."""
+        ...
+
+
+def open_output(out: str, export: Export) -> tuple[Storage, str]:
+    """Open what files are to be written below, and say what their keys begin with.
+
+    ``out`` is a folder, which is made, or ``s3://BUCKET/PREFIX``, reached as the export's own.
+    """
+    scheme, separator, place = out.partition("://")
+    if separator and scheme != "file":
+        bucket, _, prefix = place.strip("/").partition("/")
+        return open_storage(replace(export, bucket=f"{scheme}://{bucket}")), f"{prefix}/".lstrip(
+            "/"
+        )
+    from finops.storage.folder import FolderStorage
+
+    folder = Path(place if separator else out)
+    folder.mkdir(parents=True, exist_ok=True)
+    return FolderStorage(folder), ""
+
 
 def open_storage(export: Export) -> Storage:
     """Open the bucket of an export: a name or ``s3://`` URL, or a folder."""
@@ -61,7 +90,7 @@ def open_storage(export: Export) -> Storage:
         return FolderStorage(Path(export.bucket))
     if separator and scheme != "s3":
         raise ConfigError(
-            f"{export.vendor} bills are not read from {scheme}:// ({export.bucket})",
+            f"{export.vendor} knows no storage {scheme}:// ({export.bucket})",
             do="give a bucket name, s3://BUCKET or a folder",
         )
     from finops.storage.s3 import S3Storage

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -91,6 +92,21 @@ class FolderStorage:
                 do="see that the whole delivery was copied, then run again",
             )
         return path
+
+    def upload(self, file: Path, key: str) -> None:
+        """Copy a file aside, then rename it."""
+        target = self.root.joinpath(*_parts(key))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.with_name(f"{target.name}.part")
+        try:
+            shutil.copyfile(file, part)
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
+
+    def remove_object(self, key: str) -> None:
+        """Remove a file, if it is there."""
+        self.root.joinpath(*_parts(key)).unlink(missing_ok=True)
 
     def _forbidden(self, key: str) -> AccessError:
         return AccessError("the file may not be read", where=f"{self.url}/{key}")

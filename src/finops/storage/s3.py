@@ -98,6 +98,16 @@ class S3Storage:
                 _check_md5(to, stored, answer, f"{self.url}/{stored.key}")
                 return
 
+    def upload(self, file: Path, key: str) -> None:
+        """Put a file, in parts if it is large; S3 shows it once it is whole."""
+        self._translated(
+            f"{self.url}/{key}", lambda: self._client.upload_file(str(file), self.bucket, key)
+        )
+
+    def remove_object(self, key: str) -> None:
+        """Delete an object; S3 does not mind if there is none."""
+        self._call(key, "delete_object")
+
     def _append(self, stored: StoredObject, to: Path, advance: Advance) -> Any:
         with to.open("ab") as target:
             begin = target.tell()

@@ -22,10 +22,11 @@ from finops.columns import (
 from finops.config import Export
 from finops.errors import BadDataError, ConfigError, LocalError
 from finops.focus.charges import Bill, drop_charges
+from finops.money import widened_expression
 from finops.period import BillingPeriod
 from finops.sql import Connection, identifier, query
 from finops.store.ledger import Load, current_loads, end_current_load
-from finops.store.registry import read_registry, widened_expression
+from finops.store.registry import read_registry
 
 VIEW = "billing"
 STAGE = "_finops_stage"

@@ -23,9 +23,8 @@ import duckdb
 from finops.columns import MAX_COLUMNS, ColumnType, FileColumn, SourceColumn, StoredColumn
 from finops.errors import BadDataError
 from finops.integrity import read_zip_entry
-from finops.money import money_expression, rounded_expression
+from finops.money import money_expression, rounded_expression, widened_expression
 from finops.sql import Connection, identifier, query
-from finops.store.registry import widened_expression
 
 _DO = "wait for the next delivery, or ask the vendor; nothing was guessed"
 ROUNDED_COLUMN = "_finops_rounded"

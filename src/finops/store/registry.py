@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from finops.columns import ColumnType, SourceColumn, StoredColumn, assign_names, widen
-from finops.money import money_expression
 from finops.sql import Connection, query
 
 
@@ -22,23 +21,6 @@ def read_registry(db: Connection, dataset: str) -> dict[str, StoredColumn]:
         [dataset],
     )
     return {row[0]: StoredColumn(row[0], row[1], ColumnType(row[2])) for row in rows}
-
-
-def widened_expression(value: str, present: str, wanted: ColumnType) -> str:
-    """Return SQL that turns a value into the wider type its column was given since.
-
-    What a delivery calls a number stays that number, so it is the same text whether it was
-    loaded before the column became text or after.
-    """
-    if present == wanted:
-        return value
-    if wanted == ColumnType.MONEY:
-        return money_expression(value, present)
-    if wanted == ColumnType.TEXT and present == ColumnType.MONEY:
-        return f"rtrim(rtrim(CAST({value} AS VARCHAR), '0'), '.')"
-    if wanted == ColumnType.TEXT and present.startswith("MAP("):
-        return f"CAST(to_json({value}) AS VARCHAR)"
-    return f"CAST({value} AS {wanted})"
 
 
 def register_columns(

@@ -10,6 +10,8 @@ Each vendor module offers the same names:
     refuses a file that cannot be of this export.
 ``describe_columns(delivery, columns, known_originals)``
     what each column of a data file is called at the vendor, and its type.
+``clustering(shape)``
+    the columns that published rows are best sorted by, at most four.
 ``charges(shape, columns, table)``
     SQL that makes FOCUS charges of the line items in a table, one rule per column.
 ``source_row_id(shape, columns)``

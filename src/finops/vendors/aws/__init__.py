@@ -8,13 +8,14 @@ from finops.vendors.aws.charges import (
     source_row_id,
     source_totals,
 )
-from finops.vendors.aws.contract import check_columns, describe_columns
+from finops.vendors.aws.contract import check_columns, clustering, describe_columns
 from finops.vendors.aws.manifests import list_deliveries, list_exports
 
 __all__ = [
     "charge_rules",
     "charges",
     "check_columns",
+    "clustering",
     "describe_columns",
     "list_deliveries",
     "list_exports",

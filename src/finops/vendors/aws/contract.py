@@ -31,6 +31,12 @@ _COSTS = {
     "v2": ("line_item_unblended_cost", "line_item_currency_code"),
     "focus": ("BilledCost", "BillingCurrency"),
 }
+_CLUSTERING = {
+    "v1": ("UsageAccountId", "ProductCode", "ResourceId", "UsageStartDate"),
+    "v2": ("usage_account_id", "product_code", "resource_id", "usage_start_date"),
+    "focus": ("SubAccountId", "ServiceName", "ResourceId", "ChargePeriodStart"),
+}
+_LINE_ITEM = {"v1": "lineItem/", "v2": "line_item_", "focus": ""}
 _TEXT_CATEGORIES = ("resourcetags/", "costcategory/")
 
 
@@ -57,6 +63,11 @@ def read_contract(shape: str) -> dict[str, ContractColumn]:
 def cost_columns(shape: str) -> tuple[str, str]:
     """Return the originals of billed cost and of its currency."""
     return _COSTS[shape]
+
+
+def clustering(shape: str) -> tuple[str, ...]:
+    """Return the originals that rows are best sorted by: account, service, resource, time."""
+    return tuple(_LINE_ITEM[shape] + name for name in _CLUSTERING[shape])
 
 
 def check_columns(delivery: Delivery, columns: Sequence[FileColumn], key: str) -> None:

@@ -82,6 +82,11 @@ class Rows:
         """Return the rows as a stream of Arrow record batches."""
         return self.db.sql(self._select(), params=dict(self.values)).to_arrow_reader(_ARROW_BATCH)
 
+    def count(self) -> int:
+        """Count the rows."""
+        ((rows,),) = query(self.db, f"SELECT count(*) FROM {self.source}", self.values)
+        return int(rows)
+
     def measure(self) -> Measures:
         """Count the rows and add up every money column; a sum of nothing is None."""
         money = [column for column in self.columns if column.type == ColumnType.MONEY]

@@ -266,8 +266,8 @@ def _row(result: PeriodResult) -> list[Any]:
         period_text(result.period),
         result.outcome,
         result.delivery_id,
-        result.files,
-        size(result.bytes),
+        result.files or "",
+        size(result.bytes) if result.bytes else "",
         rows,
         money(result.totals),
     ]

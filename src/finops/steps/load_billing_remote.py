@@ -47,7 +47,11 @@ def load_billing_remote(
             else each.result(Outcome.UNCHANGED)
             for each in periods
         ]
-    _create_views(warehouse, table, focus=focus)
+    try:
+        _create_views(warehouse, table, focus=focus)
+    except FinopsError as error:
+        error.kept = error.kept or "the tables are published; a view over them is not made"
+        results.append(PeriodResult(export.name, None, Outcome.FAILED, error=error))
     return results
 
 
@@ -109,7 +113,7 @@ def _publish(
     period, place = each.load.period, f"{table.dataset}.{table.name}"
     entry = _entry(run, warehouse, table, each, before.generation + 1 if before else 1)
     try:
-        each.check(each.rows.measure().rows)
+        each.check(each.rows.count())
         with run.track(f"{period} publish", each.count) as advance:
             warehouse.replace(table, period, each.rows, entry)
             advance(each.count)

@@ -99,7 +99,10 @@ class FolderStorage:
         target.parent.mkdir(parents=True, exist_ok=True)
         part = target.with_name(f"{target.name}.part")
         try:
-            shutil.copyfile(file, part)
+            with file.open("rb") as source, part.open("wb") as copy:
+                shutil.copyfileobj(source, copy, _BLOCK)
+                copy.flush()
+                os.fsync(copy.fileno())
             part.replace(target)
         finally:
             part.unlink(missing_ok=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -100,13 +101,16 @@ class S3Storage:
 
     def upload(self, file: Path, key: str) -> None:
         """Put a file, in parts if it is large; S3 shows it once it is whole."""
-        self._translated(
-            f"{self.url}/{key}", lambda: self._client.upload_file(str(file), self.bucket, key)
-        )
+        with file.open("rb") as source, _for_writing():
+            self._translated(
+                f"{self.url}/{key}",
+                lambda: self._client.upload_fileobj(source, self.bucket, key),
+            )
 
     def remove_object(self, key: str) -> None:
         """Delete an object; S3 does not mind if there is none."""
-        self._call(key, "delete_object")
+        with _for_writing():
+            self._call(key, "delete_object")
 
     def _append(self, stored: StoredObject, to: Path, advance: Advance) -> Any:
         with to.open("ab") as target:
@@ -151,6 +155,16 @@ class S3Storage:
             ) from error
         except BotoCoreError as error:
             raise _from_boto(error, where) from error
+
+
+@contextmanager
+def _for_writing() -> Iterator[None]:
+    """Say which rights it takes to write."""
+    try:
+        yield
+    except AccessError as error:
+        error.do = "s3:PutObject, s3:DeleteObject and s3:GetObject are needed where --out points"
+        raise
 
 
 def _require_boto3() -> None:

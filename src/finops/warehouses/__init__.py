@@ -224,15 +224,18 @@ class Warehouse(ABC):
         """
         expected = rows.measure()
         sums = "".join(f", sum({self.identifier(name)})" for name in expected.sums)
-        column = self.identifier(self.own_name(table.period_column))
         ((count, *found),) = self.query(
             f"SELECT count(*){sums} FROM {self.identifier(table.dataset, table.holding(period))}"
-            f" WHERE {column} = '{period}'"
+            f" WHERE {self.only(table, period)}"
         )
         amounts = [None if amount is None else Decimal(amount) for amount in found]
         _refuse_difference(
             Measures(count, dict(zip(expected.sums, amounts, strict=True))), expected
         )
+
+    def only(self, table: Table, period: BillingPeriod) -> str:
+        """Return SQL that is true for the rows of a period."""
+        return f"{self.identifier(self.own_name(table.period_column))} = '{period}'"
 
     def union(
         self, dataset: str, parts: Mapping[str, Relation], first: Sequence[str]

@@ -38,6 +38,7 @@ from finops.rows import JSON, PUBLISHED_TIME, Column, Rows
 from finops.warehouses import LEDGER, LEDGER_COLUMNS, Finding, Publication, Table, Warehouse
 
 _PROBE = "finops_check"
+_CONTENT = "finops-content"
 _CLUSTERING_LIMIT = 4
 _TEXT_ENTRIES = "ARRAY<STRUCT<key STRING, value STRING>>"
 _MONEY_ENTRIES = "ARRAY<STRUCT<key STRING, value BIGNUMERIC>>"
@@ -73,6 +74,7 @@ class BigQueryWarehouse(Warehouse):
         super().__init__(config, scratch)
         _require_client()
         self._labels = _read_labels(config)
+        self._locations: dict[str, str | None] = {}
         with _explained():
             self._client = _client(config)
 
@@ -124,6 +126,7 @@ class BigQueryWarehouse(Warehouse):
             file = Path(folder, "rows.parquet")
             rows.write_parquet(file)
             self._run_once(
+                table.dataset,
                 stem,
                 entry.content,
                 partial(self._load, table, period, columns, file),
@@ -150,22 +153,27 @@ class BigQueryWarehouse(Warehouse):
         for name in dict.fromkeys((self.config.dataset, self.config.focus_dataset)):
             made = self._make_dataset(name)
             with _explained():
-                location = self._client.get_dataset(name).location
                 try:
                     config = _load_config([_field(_PROBE, "BIGNUMERIC")], self._labels)
-                    config.source_format = "NEWLINE_DELIMITED_JSON"
-                    place = f"{self._client.project}.{name}.{_PROBE}"
-                    self._client.load_table_from_json(
-                        [{_PROBE: "1"}], place, job_config=config
-                    ).result()
-                    self._client.delete_table(place)
+                    self._load_rows(name, _PROBE, [{_PROBE: "1"}], config).result()
+                    self._client.delete_table(f"{self._client.project}.{name}.{_PROBE}")
                 finally:
                     if made:
                         self._client.delete_dataset(name, delete_contents=True)
+            self._check_location(name)
             yield Finding(
                 f"dataset {name}",
-                f"in {location}: a table was written and removed"
+                f"in {self._location(name)}: a table was written and removed"
                 + ("; the dataset can be made" if made else ""),
+            )
+
+    def _check_location(self, dataset: str) -> None:
+        lies, wanted = self._locations.get(dataset), self.config.location
+        if lies and wanted and lies.lower() != wanted.lower():
+            raise ConfigError(
+                f"the dataset {dataset} lies in {lies}, and location is {wanted}",
+                where=f"[{self.config.section}] location",
+                do=f"set location = {lies!r}, or another dataset",
             )
 
     def _has_dataset(self, name: str) -> bool:
@@ -281,8 +289,17 @@ class BigQueryWarehouse(Warehouse):
             config.clustering_fields = self._clustering(table, columns)
         with file.open("rb") as source:
             return self._client.load_table_from_file(
-                source, place, job_id=job_id, job_config=config, rewind=True
+                source,
+                place,
+                job_id=job_id,
+                location=self._location(table.dataset),
+                job_config=config,
             )
+
+    def only(self, table: Table, period: BillingPeriod) -> str:
+        """Return SQL that is true for the rows of a period, and reads no other partition."""
+        start = f"{self.identifier(self.own_name(table.start_column))} = '{period}-01'"
+        return f"{super().only(table, period)} AND {start}"
 
     def _job_stem(self, table: Table, entry: Publication) -> str:
         place = f"{self._client.project}.{table.dataset}.{table.name}"
@@ -291,6 +308,7 @@ class BigQueryWarehouse(Warehouse):
 
     def _run_once(
         self,
+        dataset: str,
         stem: str,
         content: str,
         send: Callable[[str, dict[str, str]], Any],
@@ -298,58 +316,87 @@ class BigQueryWarehouse(Warehouse):
     ) -> None:
         """Send a job unless it was sent before, and wait for it.
 
-        A job that is there already counts if it ended well, was to do the same and is
-        accepted: an earlier run sent it and was killed. Otherwise another number is tried, once
-        it is done.
+        One that is there already counts if it was to do the same, ended well and is accepted:
+        an earlier run sent it and was killed. Otherwise, once it is done, the next number is
+        tried.
         """
-        labels = {**self._labels, "finops-content": sha256(content.encode()).hexdigest()[:32]}
+        labels = {**self._labels, _CONTENT: sha256(content.encode()).hexdigest()[:32]}
         for attempt in count():
             job_id = f"{stem}-{attempt}"
-            job, sent = self._sent_or_found(job_id, partial(send, job_id, labels))
+            job, sent = self._sent_or_found(job_id, dataset, partial(send, job_id, labels))
+            if not _ended_well(job, sent=sent):
+                continue
+            crash_point("rows-sent")
+            if not sent and job.labels.get(_CONTENT) != labels[_CONTENT]:
+                continue
             try:
-                with _explained():
-                    job.result()
-                crash_point("rows-sent")
-                if sent or job.labels.get("finops-content") == labels["finops-content"]:
-                    accept()
-                    return
-            except (BadDataError, RefusedError):
+                accept()
+            except RefusedError:
                 if sent:
                     raise
+            else:
+                return
 
-    def _sent_or_found(self, job_id: str, send: Callable[[], Any]) -> tuple[Any, bool]:
-        """Return a job, and whether it is this run's own; after a lost answer, ask for it."""
+    def _sent_or_found(
+        self, job_id: str, dataset: str, send: Callable[[], Any]
+    ) -> tuple[Any, bool]:
+        """Return a job, and whether this run sent it; after a lost answer, ask for it."""
         from google.api_core.exceptions import Conflict, NotFound
 
+        place = self._location(dataset)
         try:
-            try:
-                with _explained(Conflict):
-                    return send(), True
-            except Conflict:
-                with _explained():
-                    return self._client.get_job(
-                        job_id, location=self.config.location or None
-                    ), False
+            with _explained(Conflict):
+                return send(), True
+        except Conflict:
+            with _explained():
+                return self._client.get_job(job_id, location=place), False
         except UnavailableError:
             with suppress(NotFound), _explained(NotFound):
-                return self._client.get_job(job_id, location=self.config.location or None), True
+                return self._client.get_job(job_id, location=place), True
             raise
+
+    def _location(self, dataset: str) -> str | None:
+        """Return where a dataset lies, which is where its jobs run."""
+        if dataset not in self._locations:
+            with _explained():
+                self._locations[dataset] = self._client.get_dataset(dataset).location
+        return self._locations[dataset] or self.config.location or None
 
     def _record(self, dataset: str, stem: str, entry: Publication) -> None:
         fields = [_field(name, self.types[kind]) for name, kind in LEDGER_COLUMNS.items()]
         row = {**asdict(entry), "published_at": entry.published_at.isoformat()}
-        place = f"{self._client.project}.{dataset}.{LEDGER}"
 
         def send(job_id: str, labels: dict[str, str]) -> Any:
             config = _load_config(fields, labels)
-            config.source_format = "NEWLINE_DELIMITED_JSON"
             config.write_disposition = "WRITE_APPEND"
-            return self._client.load_table_from_json([row], place, job_id=job_id, job_config=config)
+            return self._load_rows(dataset, LEDGER, [row], config, job_id)
 
-        self._run_once(f"{stem}-ledger", f"{row}", send, lambda: None)
+        self._run_once(dataset, f"{stem}-ledger", entry.content, send, lambda: None)
+
+    def _load_rows(
+        self, dataset: str, table: str, rows: list[dict[str, Any]], config: Any, job_id: str = ""
+    ) -> Any:
+        """Send a few rows as a load job."""
+        config.source_format = "NEWLINE_DELIMITED_JSON"
+        place = f"{self._client.project}.{dataset}.{table}"
+        return self._client.load_table_from_json(
+            rows, place, job_id=job_id or None, location=self._location(dataset), job_config=config
+        )
 
 
 connect = BigQueryWarehouse
+
+
+def _ended_well(job: Any, *, sent: bool) -> bool:
+    """Wait for a job; tell whether it ended well, or raise what became of this run's own."""
+    try:
+        with _explained():
+            job.result()
+    except FinopsError:
+        if sent or not job.error_result:
+            raise
+        return False
+    return True
 
 
 def _require_client() -> None:

@@ -40,17 +40,17 @@ WHERE namespace.nspname = $1 AND class.relkind IN ('r', 'p', 'v')
       AND attribute.attnum > 0 AND NOT attribute.attisdropped
 ORDER BY class.relname, attribute.attnum
 """
-# Classes of SQLSTATE, and single ones before their class.
-_ERRORS: dict[str, tuple[type[FinopsError], str, str]] = {
-    "22021": (BadDataError, "bad-data", "PostgreSQL's text cannot hold the character NUL"),
-    "28": (AccessError, "access", "check user and password: PGUSER, PGPASSWORD, ~/.pgpass"),
-    "3D000": (ConfigError, "config", "create the database, or name another in uri"),
-    "42501": (AccessError, "access", "finops warehouse check NAME tells which right is missing"),
-    "2BP01": (RefusedError, "dependent-view", "drop the view, run again, and create it again"),
-    "0A000": (RefusedError, "dependent-view", "drop the view, run again, and create it again"),
-    "40": (TemporaryError, "try-later", "run again"),
-    "55P03": (TemporaryError, "try-later", "run again"),
-    "53": (UnavailableError, "unavailable", "make room on the server, then run again"),
+_LOGIN = "check user and password: uri, PGUSER, PGPASSWORD, ~/.pgpass"
+_DEPENDENT = ("2BP01", "0A000")
+# By SQLSTATE, or by its class.
+_ERRORS: dict[str, tuple[type[FinopsError], str]] = {
+    "22021": (BadDataError, "PostgreSQL's text cannot hold the character NUL"),
+    "28": (AccessError, _LOGIN),
+    "3D000": (ConfigError, "create the database, or name another in uri"),
+    "42501": (AccessError, "finops warehouse check NAME tells which right is missing"),
+    "40": (TemporaryError, "run again"),
+    "55P03": (TemporaryError, "run again"),
+    "53": (UnavailableError, "make room on the server, then run again"),
 }
 
 
@@ -313,11 +313,14 @@ def _from_driver(error: Any) -> FinopsError:
     state = getattr(error, "sqlstate", None) or ""
     text = re.sub(r"^\w+: (\[libpq\] )?", "", str(error)).strip()
     what = f"PostgreSQL: {' '.join(text.split())}"
-    for prefix, (kind, code, do) in _ERRORS.items():
-        if state and state.startswith(prefix):
-            return kind(what, code=code, do=do)
+    if state in _DEPENDENT:
+        do = "drop the view that needs it, run again, and create it again"
+        return RefusedError(what, code="dependent-view", do=do)
+    for prefix, (kind, do) in _ERRORS.items():
+        if state.startswith(prefix):
+            return kind(what, do=do)
     if "authentication" in what or "no password" in what or "pg_hba" in what:
-        return AccessError(what, do=_ERRORS["28"][2])
+        return AccessError(what, do=_LOGIN)
     if "does not exist" in what and not state:
         return ConfigError(what, do="check database and user in uri, PGDATABASE, PGUSER")
     return UnavailableError(what, do="check uri, network and server, then run again")

@@ -38,7 +38,13 @@ CRASH_POINTS = (
     "marked-loaded",
     "pruned",
 )
-PUBLISHING_POINTS = ("rows-sent", "rows-compared", "period-published")
+PUBLISHING_POINTS = (
+    "file-written",
+    "file-placed",
+    "rows-sent",
+    "rows-compared",
+    "period-published",
+)
 _passed: Counter[str] = Counter()
 
 

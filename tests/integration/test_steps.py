@@ -207,30 +207,3 @@ def test_previous_runs_are_shown_with_their_outcome(finops):
         ("aws import-cur", 0, "3 unchanged"),
         ("aws import-cur", 0, "3 loaded"),
     ]
-
-
-def test_exported_parquet_holds_the_period_with_its_types(finops, deliveries, tmp_path):
-    finops.aws("import-cur")
-
-    answer = finops.aws("export-parquet", "--out", str(tmp_path / "out"), "--end-date", "2024-02")
-
-    assert list(answer.outcomes) == ["2024-02", "2024-01"]
-    files = sorted((tmp_path / "out").rglob("*.*"))
-    assert [path.relative_to(tmp_path / "out").as_posix() for path in files] == [
-        "aws_billing/billing_period=2024-01/data.parquet",
-        "aws_billing/billing_period=2024-02/data.parquet",
-    ]
-    sums = finops.query(
-        f"SELECT billing_period, count(*), sum(lineitem_unblendedcost) FROM read_parquet("
-        f"'{tmp_path}/out/aws_billing/*/data.parquet', hive_partitioning = false) GROUP BY 1"
-    )
-    assert {period: (rows, total) for period, rows, total in sums} == expected(deliveries[:2])
-    types = finops.query(
-        "SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM "
-        f"'{tmp_path}/out/aws_billing/billing_period=2024-01/data.parquet')"
-    )
-    view = finops.query(
-        "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = 'billing'"
-        " ORDER BY column_index"
-    )
-    assert types == view

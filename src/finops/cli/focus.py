@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from typing import Any
 
 from finops.cli.load import PUBLISHED, configured, run_step
@@ -42,13 +43,21 @@ def validate(arguments: argparse.Namespace, output: Output) -> int:
 def export_parquet(arguments: argparse.Namespace, output: Output) -> int:
     """``focus export-parquet``: one file per period, as another FOCUS tool reads it."""
     config = configured(arguments)
+    given = {name: getattr(arguments, name) for name in ("start_date", "end_date")}
+    dates: dict[str, Any] = {
+        name: BillingPeriod.parse(text) for name, text in given.items() if text
+    }
 
     def write(run: Run) -> list[PeriodResult]:
         written = [
             result
             for export in charged_exports(config, arguments.export)
             for result in export_focus(
-                run, export, arguments.out, arguments.version, force=arguments.force
+                run,
+                replace(export, **dates),
+                arguments.out,
+                arguments.version,
+                force=arguments.force,
             )
         ]
         if not written:

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from finops.errors import BadDataError, FinopsError
+from finops.faults import crash_point
 from finops.integrity import sha256_of
 from finops.run import Outcome, PeriodResult, Run
 from finops.steps.published import PeriodRows, fingerprint
@@ -48,9 +49,11 @@ def _write_file(
         each.check(each.rows.write_parquet(file))
         manifest = _manifest(each, file, content)
         note.write_text(json.dumps(manifest, indent=2), "utf-8")
+        crash_point("file-written")
         # Without a manifest a file is being replaced: none ever tells of another file.
         storage.remove_object(manifest_key)
         storage.upload(file, key)
+        crash_point("file-placed")
         storage.upload(note, manifest_key)
     finally:
         file.unlink(missing_ok=True)

@@ -14,9 +14,9 @@ from finops.focus.columns import focus_columns
 from finops.focus.versions import TABLE, meanings
 from finops.rows import Column, Rows
 from finops.run import Outcome, PeriodResult
-from finops.sql import Connection, identifier, query
+from finops.sql import Connection, query
 from finops.store.database import reading
-from finops.store.dataset import VIEW, Dataset, stored_exports
+from finops.store.dataset import Dataset, stored_exports
 from finops.store.ledger import Load, current_loads
 from finops.vendors import find_vendor
 
@@ -63,10 +63,10 @@ class PeriodRows:
 
 def line_items(db: Connection, export: Export) -> Iterator[PeriodRows]:
     """Yield the line items of every loaded period between the export's dates, newest first."""
-    source = f"{identifier(export.dataset, VIEW)} WHERE {PERIOD_COLUMN} = $billing_period"
     for load in _loads(db, export):
         columns, order = _line_item_columns(db, export)
-        rows = Rows(db, source, {"billing_period": str(load.period)}, columns, order)
+        source = f"({Dataset(db, export).period_rows(load.period)})"
+        rows = Rows(db, source, {}, columns, order)
         yield PeriodRows(export, load, load.load_id, load.rows, rows)
 
 

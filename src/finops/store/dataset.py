@@ -203,6 +203,17 @@ class Dataset:
             return None
         return self.measure(vendor, self._table_holding(period), period)
 
+    def period_rows(self, period: BillingPeriod) -> str:
+        """Return SQL for the rows of a period as ``billing`` shows them, without binding it.
+
+        There are none where the table was dropped by hand.
+        """
+        tables, table, registry = self._tables(), self._table_holding(period), self.registry()
+        if table not in tables:
+            return _empty(registry)
+        rows = self._registered(table, tables[table], registry)
+        return f"{rows} WHERE {PERIOD_COLUMN} = '{period}'"
+
     def _columns_in(self, table: str) -> dict[str, StoredColumn]:
         """Return the columns that a table has, by original name."""
         present = self._tables()[table]

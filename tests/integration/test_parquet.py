@@ -87,7 +87,7 @@ def test_types_and_values_are_those_of_the_store(finops, out):
 def test_rows_that_are_read_together_lie_together(finops, out):
     export(finops, out)
 
-    sorting = "lineitem_usageaccountid, lineitem_productcode, lineitem_resourceid"
+    sorting = "lineitem_usageaccountid, lineitem_productcode, lineitem_usagetype"
     rows = duckdb.sql(f"SELECT {sorting} FROM '{month(out)}/data.parquet'").fetchall()
     assert rows == sorted(rows, key=lambda row: [(cell is None, cell or "") for cell in row])
 

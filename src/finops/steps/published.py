@@ -20,7 +20,7 @@ from finops.store.dataset import Dataset, stored_exports
 from finops.store.ledger import Load, current_loads
 from finops.vendors import find_vendor
 
-_CLUSTERING = ("SubAccountId", "ServiceName", "ResourceId", "ChargePeriodStart")
+_CLUSTERING = ("SubAccountId", "ServiceName", "SkuPriceId", "ResourceId", "ChargePeriodStart")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +63,12 @@ class PeriodRows:
 
 def line_items(db: Connection, export: Export) -> Iterator[PeriodRows]:
     """Yield the line items of every loaded period between the export's dates, newest first."""
-    for load in _loads(db, export):
-        columns, order = _line_item_columns(db, export)
-        source = f"({Dataset(db, export).period_rows(load.period)})"
-        rows = Rows(db, source, {}, columns, order)
+    if not (loads := _loads(db, export)):
+        return
+    dataset = Dataset(db, export)
+    columns, order = _line_item_columns(dataset)
+    for load in loads:
+        rows = Rows(db, f"({dataset.period_rows(load.period)})", {}, columns, order)
         yield PeriodRows(export, load, load.load_id, load.rows, rows)
 
 
@@ -107,11 +109,8 @@ def _loads(db: Connection, export: Export) -> list[Load]:
     return [load for period, load in loads if export.covers(period)]
 
 
-def _line_item_columns(
-    db: Connection, export: Export
-) -> tuple[tuple[Column, ...], tuple[str, ...]]:
+def _line_item_columns(dataset: Dataset) -> tuple[tuple[Column, ...], tuple[str, ...]]:
     """Return the columns of ``billing`` as they are published, and which of them sort the rows."""
-    dataset = Dataset(db, export)
     registry = dataset.registry()
     start = f"CAST({PERIOD_COLUMN} || '-01' AS DATE)"
     columns = (
@@ -120,7 +119,7 @@ def _line_item_columns(
         *(Column.of_store(each.name, each.type, each.original) for each in registry.values()),
         Column.of_store(LOAD_COLUMN, "VARCHAR"),
     )
-    sorting = find_vendor(export.vendor).clustering(dataset.shape())
+    sorting = find_vendor(dataset.export.vendor).clustering(dataset.shape())
     return columns, tuple(registry[name].name for name in sorting if name in registry)
 
 

@@ -11,7 +11,7 @@ Each vendor module offers the same names:
 ``describe_columns(delivery, columns, known_originals)``
     what each column of a data file is called at the vendor, and its type.
 ``clustering(shape)``
-    the columns that published rows are best sorted by, at most four.
+    the columns that published rows are sorted by, so that like rows lie together.
 ``charges(shape, columns, table)``
     SQL that makes FOCUS charges of the line items in a table, one rule per column.
 ``source_row_id(shape, columns)``

@@ -32,9 +32,9 @@ _COSTS = {
     "focus": ("BilledCost", "BillingCurrency"),
 }
 _CLUSTERING = {
-    "v1": ("UsageAccountId", "ProductCode", "ResourceId", "UsageStartDate"),
-    "v2": ("usage_account_id", "product_code", "resource_id", "usage_start_date"),
-    "focus": ("SubAccountId", "ServiceName", "ResourceId", "ChargePeriodStart"),
+    "v1": ("UsageAccountId", "ProductCode", "UsageType", "ResourceId", "UsageStartDate"),
+    "v2": ("usage_account_id", "product_code", "usage_type", "resource_id", "usage_start_date"),
+    "focus": ("SubAccountId", "ServiceName", "SkuPriceId", "ResourceId", "ChargePeriodStart"),
 }
 _LINE_ITEM = {"v1": "lineItem/", "v2": "line_item_", "focus": ""}
 _TEXT_CATEGORIES = ("resourcetags/", "costcategory/")
@@ -66,7 +66,7 @@ def cost_columns(shape: str) -> tuple[str, str]:
 
 
 def clustering(shape: str) -> tuple[str, ...]:
-    """Return the originals that rows are best sorted by: account, service, resource, time."""
+    """Return the originals to sort rows by: account, service, price, resource, time."""
     return tuple(_LINE_ITEM[shape] + name for name in _CLUSTERING[shape])
 
 

@@ -292,6 +292,49 @@ def test_an_unknown_name_is_refused_with_line_and_nearest_name(
     assert error.where == f"{tmp_path / 'config.toml'}, line {line}"
 
 
+@pytest.mark.parametrize(
+    ("keys", "wrong"),
+    [
+        ("", "has no type"),
+        ('type = "bigqery"', "type cannot be 'bigqery'"),
+        ('type = "postgres"\ndataset = "No Way"', "dataset cannot be 'No Way'"),
+        ('type = "postgres"\ntable = "x; DROP"', "table cannot be 'x; DROP'"),
+        ('type = "postgres"\ntable_strategy = "both"', "table_strategy cannot be 'both'"),
+    ],
+)
+def test_an_impossible_warehouse_is_refused_with_its_place(tmp_path, keys, wrong) -> None:
+    error = refusal(tmp_path, f"[warehouse.main]\n{keys}\n")
+
+    assert wrong in error.what
+    assert "config.toml, line" in error.where
+
+
+@pytest.mark.parametrize(
+    ("names", "asked", "said"),
+    [
+        ((), None, "no warehouse is configured"),
+        (("one", "two"), None, "several warehouses are configured"),
+        (("one", "two"), "three", "no warehouse is called 'three'"),
+    ],
+)
+def test_which_warehouse_is_meant_must_be_clear(tmp_path, names, asked, said) -> None:
+    text = "".join(f'[warehouse.{name}]\ntype = "postgres"\n' for name in names)
+    config = read(tmp_path, text)
+
+    with pytest.raises(ConfigError, match=said):
+        config.select_warehouse(asked)
+
+
+def test_a_warehouse_has_the_keys_of_its_section_and_its_environment(tmp_path) -> None:
+    text = '[warehouse.db]\ntype = "postgres"\ndataset = "bills"\n'
+    config = read(tmp_path, text, {"FINOPS_WAREHOUSE_DB_URI": "postgresql://somewhere"})
+
+    chosen = config.select_warehouse()
+
+    assert (chosen.name, chosen.dataset, chosen.focus_dataset) == ("db", "bills", "focus")
+    assert (chosen.uri, chosen.table_strategy) == ("postgresql://somewhere", "single")
+
+
 def test_a_name_like_no_other_is_refused_with_those_there_are(tmp_path) -> None:
     error = refusal(tmp_path, "[aws]\nzzz = 1\n")
 

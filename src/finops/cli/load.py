@@ -13,9 +13,10 @@ from finops import pipeline
 from finops.cli.output import Output, display_path, error_document, money, period_text, size
 from finops.cli.parser import EXPORT_FLAGS, PROJECT_FLAGS
 from finops.config import Config, Export, load_config
+from finops.datadir import DataDir
 from finops.errors import ConfigError, FinopsError
 from finops.run import Outcome, PeriodResult, Run, end_run, failure_of, start_run
-from finops.state import Attempt, State
+from finops.state import Attempt, Published, State
 from finops.steps.discover_manifests import compare_with_store
 from finops.steps.discover_manifests import discover_manifests as discover
 from finops.steps.export_parquet import export_parquet as export_to
@@ -23,6 +24,7 @@ from finops.steps.extract_billing import extract_billing as stage
 from finops.steps.extract_manifests import extract_manifests as copy_manifests
 from finops.steps.load_billing_local import load_billing_local as load
 from finops.steps.load_billing_remote import load_billing_remote as publish
+from finops.steps.loaded import loaded_periods
 from finops.steps.reconcile_state import reconcile_state
 from finops.warehouses import connect
 
@@ -128,15 +130,15 @@ def list_manifests(arguments: argparse.Namespace, output: Output) -> int:
 def show_state(arguments: argparse.Namespace, output: Output) -> int:
     """``show-state``: attempts at deliveries, and the latest runs."""
     config = configured(arguments)
-    config.select_exports(arguments.vendor, arguments.export)
-    data = config.data
+    exports, data = config.select_exports(arguments.vendor, arguments.export), config.data
     if not data.state.exists():
         output.answer({"manifests": [], "published": [], "runs": []})
         output.say(f"no run has worked in {display_path(data.root)} yet")
         return 0
     state = State(data.state)
-    manifests = [_attempt(each) for each in state.attempts(arguments.vendor, arguments.export)]
-    published = [asdict(each) for each in state.published(arguments.vendor, arguments.export)]
+    whose = (arguments.vendor, arguments.export)
+    manifests = [_attempt(each) for each in state.attempts(*whose)]
+    published = _published(state.published(*whose), data, exports)
     runs = [asdict(run) | {"outcome": run.outcome or "not ended"} for run in state.runs()]
     state.close()
     output.answer({"manifests": manifests, "published": published, "runs": runs})
@@ -160,6 +162,25 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
         "updated_at": attempt.updated_at,
         "path": attempt.path,
     }
+
+
+def _published(
+    noted: Sequence[Published], data: DataDir, exports: Sequence[Export]
+) -> list[dict[str, Any]]:
+    """Say of what was published whether it is what the store has now."""
+    if not noted:
+        return []
+    loads = {
+        (export.name, str(period)): load.load_id
+        for export in exports
+        for period, load in loaded_periods(data, export).items()
+    }
+    documents = [asdict(each) for each in noted]
+    for each in documents:
+        loaded = loads.get((each["export"], each["billing_month"]))
+        if each["state"] == "published" and loaded != each["load_id"]:
+            each["state"] = "outdated"
+    return documents
 
 
 def _show_columns(

@@ -50,6 +50,7 @@ _ERRORS: dict[str, tuple[type[FinopsError], str]] = {
     "42501": (AccessError, "finops warehouse check NAME tells which right is missing"),
     "40": (TemporaryError, "run again"),
     "55P03": (TemporaryError, "run again"),
+    "54": (BadDataError, "1,600 columns are the most; --focus publishes all tags as one column"),
     "53": (UnavailableError, "make room on the server, then run again"),
 }
 

@@ -15,11 +15,11 @@ from decimal import Decimal
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NoReturn, Self
 
 from finops.columns import ColumnType, widen
 from finops.config import WarehouseConfig
-from finops.errors import RefusedError
+from finops.errors import ConfigError, RefusedError
 from finops.money import widened_expression
 from finops.period import BillingPeriod
 from finops.rows import JSON, PUBLISHED_TIME, Column, Measures, Rows
@@ -215,6 +215,18 @@ class Warehouse(ABC):
         )
         entries = (Publication(*row) for row in rows)
         return {(entry.table_name, entry.billing_period): entry for entry in entries}
+
+    def refuse_foreign(self, dataset: str, name: str) -> NoReturn:
+        """Refuse to replace what somebody else made.
+
+        Raises:
+            ConfigError: always.
+        """
+        raise ConfigError(
+            f"{dataset}.{name} is there, and finops did not make it",
+            code="not-ours",
+            do=f"set dataset, focus_dataset or table in [{self.config.section}], or rename it",
+        )
 
     def compare(self, table: Table, period: BillingPeriod, rows: Rows) -> None:
         """Count and add up what the warehouse has of a period, and compare it with the store.

@@ -39,6 +39,7 @@ from finops.warehouses import LEDGER, LEDGER_COLUMNS, Finding, Publication, Tabl
 
 _PROBE = "finops_check"
 _CONTENT = "finops-content"
+_MAKER = {"made-by": "open-finops"}
 _CLUSTERING_LIMIT = 4
 _TEXT_ENTRIES = "ARRAY<STRUCT<key STRING, value STRING>>"
 _MONEY_ENTRIES = "ARRAY<STRUCT<key STRING, value BIGNUMERIC>>"
@@ -142,9 +143,11 @@ class BigQueryWarehouse(Warehouse):
         from google.api_core.exceptions import NotFound
 
         with suppress(NotFound), _explained(NotFound):
-            if self._client.get_table(f"{dataset}.{name}").view_query == sql:
+            if self._ours(self._client.get_table(f"{dataset}.{name}")).view_query == sql:
                 return
-        self.query(f"CREATE OR REPLACE VIEW {self.identifier(dataset, name)} AS {sql}")
+        labels = ", ".join(f"('{key}', '{value}')" for key, value in self._labels.items())
+        view = f"{self.identifier(dataset, name)} OPTIONS (labels = [{labels}])"
+        self.query(f"CREATE OR REPLACE VIEW {view} AS {sql}")
 
     def check(self) -> Iterator[Finding]:
         """Run a job, and in each dataset write a table that is deleted again."""
@@ -204,13 +207,19 @@ class BigQueryWarehouse(Warehouse):
 
         place = f"{self._client.project}.{table.dataset}.{name}"
         with suppress(NotFound), _explained(NotFound):
-            return self._client.get_table(place)
+            return self._ours(self._client.get_table(place))
         made = BigQueryTable(place, schema=[_field_of(column, self.types) for column in columns])
         made.time_partitioning = self._partitioning(table)
         made.clustering_fields = self._clustering(table, columns)
         made.labels = self._labels
         with _explained():
             return self._client.create_table(made, exists_ok=True)
+
+    def _ours(self, found: Any) -> Any:
+        """Return a table or view that was found, if finops made it."""
+        if found.labels.get("made-by") != _MAKER["made-by"]:
+            self.refuse_foreign(found.dataset_id, found.table_id)
+        return found
 
     def _partitioning(self, table: Table) -> Any:
         from google.cloud.bigquery import TimePartitioning
@@ -434,7 +443,7 @@ def _read_labels(config: WarehouseConfig) -> dict[str, str]:
                 where=f"[{config.section}] labels",
                 do="write key=value in lower case letters, digits, _ and -, with commas between",
             )
-    return {"made-by": "open-finops"} | dict(pair.split("=") for pair in pairs)
+    return dict(pair.split("=") for pair in pairs) | _MAKER
 
 
 def _load_config(fields: Sequence[Any], labels: dict[str, str]) -> Any:

@@ -30,6 +30,7 @@ from finops.sql import identifier, literal
 from finops.warehouses import LEDGER, LEDGER_COLUMNS, Finding, Publication, Table, Warehouse
 
 _PROBE = "finops_check"
+_OURS = "made by open-finops"
 _RELATIONS = """
 SELECT class.relname, class.relkind = 'v', attribute.attname,
        format_type(attribute.atttypid, attribute.atttypmod)
@@ -134,10 +135,9 @@ class PostgresWarehouse(Warehouse):
 
     def create_view(self, dataset: str, name: str, sql: str, _columns: Iterable[str]) -> None:
         """Replace a view, which keeps its grants; drop it first only where its columns change."""
-        view, note = identifier(dataset, name), f"finops {sha256(sql.encode()).hexdigest()}"
-        noted = "SELECT obj_description(to_regclass($1), 'pg_class')"
+        view, note = identifier(dataset, name), f"{_OURS} {sha256(sql.encode()).hexdigest()}"
         with self._transaction():
-            if self._execute(noted, [view]) == [(note,)]:
+            if self._note_on(dataset, name) == note:
                 return
             self._execute("SAVEPOINT before_view")
             try:
@@ -179,6 +179,8 @@ class PostgresWarehouse(Warehouse):
         if LEDGER not in present:
             cells = ", ".join(f"{name} {self.types[kind]}" for name, kind in LEDGER_COLUMNS.items())
             self._execute(f"CREATE TABLE {identifier(dataset, LEDGER)} ({cells})")
+        for name in {holding, part} & present.keys():
+            self._note_on(dataset, name)
         there = present[holding].columns if holding in present else {}
         columns = self.columns_for(rows, there)
         if not there:
@@ -188,6 +190,7 @@ class PostgresWarehouse(Warehouse):
         if part not in present and table.partitioned:
             whole, own = identifier(dataset, holding), identifier(dataset, part)
             self._execute(f"CREATE TABLE {own} (LIKE {whole} INCLUDING ALL)")
+            self._execute(f"COMMENT ON TABLE {own} IS {literal(_OURS)}")
             # Unlike CREATE … PARTITION OF, this lets readers go on.
             self._execute(f"ALTER TABLE {whole} ATTACH PARTITION {own} FOR VALUES IN ('{period}')")
         return columns
@@ -196,7 +199,9 @@ class PostgresWarehouse(Warehouse):
         cells = ", ".join(f"{identifier(each.name)} {self.types[each.type]}" for each in columns)
         key = identifier(self.own_name(table.period_column))
         by = f" PARTITION BY LIST ({key})" if table.partitioned else ""
-        self._execute(f"CREATE TABLE {identifier(table.dataset, name)} ({cells}){by}")
+        made = identifier(table.dataset, name)
+        self._execute(f"CREATE TABLE {made} ({cells}){by}")
+        self._execute(f"COMMENT ON TABLE {made} IS {literal(_OURS)}")
         self._comment(table.dataset, name, columns)
 
     def _grow(
@@ -224,6 +229,16 @@ class PostgresWarehouse(Warehouse):
         if present == ColumnType.DOUBLE:
             return f"{value}::text::{self.types[wanted]}"
         return f"{value}::{self.types[wanted]}"
+
+    def _note_on(self, dataset: str, name: str) -> str | None:
+        """Return the comment of a table or view of ours; None where there is none of that name."""
+        ((there, note),) = self._execute(
+            "SELECT to_regclass($1) IS NOT NULL, obj_description(to_regclass($1), 'pg_class')",
+            [identifier(dataset, name)],
+        )
+        if there and not str(note).startswith(_OURS):
+            self.refuse_foreign(dataset, name)
+        return note if there else None
 
     def _comment(self, dataset: str, table: str, columns: Iterable[Column]) -> None:
         for each in columns:

@@ -103,7 +103,12 @@ class BigQueryWarehouse(Warehouse):
 
     def ledger(self, dataset: str) -> dict[tuple[str, str], Publication]:
         """Return the ledger; empty where none was made yet."""
-        return super().ledger(dataset) if LEDGER in self.catalog(dataset) else {}
+        from google.api_core.exceptions import NotFound
+
+        with suppress(NotFound), _explained(NotFound):
+            self._client.get_table(f"{dataset}.{LEDGER}")
+            return super().ledger(dataset)
+        return {}
 
     def replace(self, table: Table, period: BillingPeriod, rows: Rows, entry: Publication) -> None:
         """Send the period as one load job, compare, then append to the ledger.

@@ -41,6 +41,13 @@ _PROBE = "finops_check"
 _CLUSTERING_LIMIT = 4
 _TEXT_ENTRIES = "ARRAY<STRUCT<key STRING, value STRING>>"
 _MONEY_ENTRIES = "ARRAY<STRUCT<key STRING, value BIGNUMERIC>>"
+# What the store makes of a value as text: how to ask for it, what to replace, and by what.
+_NO_ZEROS = (r"([.][0-9]*[1-9])0+$|[.]0+$", r"\1")
+_TEXTS = {
+    ColumnType.MONEY: ("CAST({} AS STRING)", *_NO_ZEROS),
+    PUBLISHED_TIME: ("CAST(DATETIME({}) AS STRING)", *_NO_ZEROS),
+    ColumnType.DOUBLE: ("CAST({} AS STRING)", "^(-?[0-9]+)$", r"\1.0"),
+}
 _RESERVED = (
     "_table_|_file_|_partition|_row_timestamp|__root__|_colidentifier|_change_sequence_number"
     "|_change_type|_change_timestamp"
@@ -250,10 +257,20 @@ class BigQueryWarehouse(Warehouse):
         self._describe(target, columns)
 
     def cast(self, value: str, present: str, wanted: str) -> str:
-        """Return SQL for a wider type; numbers go by their shortest text, as in the store."""
-        if present == ColumnType.MONEY_MAP:
-            entry = "AS STRUCT key, CAST(value AS STRING) AS value"
-            return f"ARRAY(SELECT {entry} FROM UNNEST({value}))"
+        """Return SQL for a wider type; text is what the store makes of the value."""
+        entries = f"FROM UNNEST({value}) AS entry"
+        if wanted == ColumnType.TEXT_MAP:
+            entry = "entry.key AS key, CAST(entry.value AS STRING) AS value"
+            return f"ARRAY(SELECT AS STRUCT {entry} {entries})"
+        if present.startswith("MAP("):
+            amount = present == ColumnType.MONEY_MAP
+            cell = "CAST(entry.value AS STRING)" if amount else "TO_JSON_STRING(entry.value)"
+            pairs = f"ARRAY(SELECT CONCAT(TO_JSON_STRING(entry.key), ':', {cell}) {entries})"
+            text = f"CONCAT('{{', ARRAY_TO_STRING({pairs}, ','), '}}')"
+            return f"IF(ARRAY_LENGTH({value}) = 0, NULL, {text})"
+        if wanted == ColumnType.TEXT and present in _TEXTS:
+            text, pattern, instead = _TEXTS[present]
+            return f"REGEXP_REPLACE({text.format(value)}, r'{pattern}', r'{instead}')"
         if present == ColumnType.DOUBLE:
             value = f"CAST({value} AS STRING)"
         return f"CAST({value} AS {self.types[wanted]})"

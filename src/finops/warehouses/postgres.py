@@ -217,9 +217,13 @@ class PostgresWarehouse(Warehouse):
             self._comment(table.dataset, name, added)
 
     def cast(self, value: str, present: str, wanted: str) -> str:
-        """Return SQL for a wider type; numbers go by their shortest text, as in the store."""
+        """Return SQL for a wider type; text is what the store makes of the value."""
         if present == ColumnType.MONEY and wanted == ColumnType.TEXT:
             return f"rtrim(rtrim({value}::text, '0'), '.')"
+        if present == PUBLISHED_TIME and wanted == ColumnType.TEXT:
+            return f"timezone('UTC', {value})::text"
+        if present == ColumnType.DOUBLE and wanted == ColumnType.TEXT:
+            return rf"regexp_replace({value}::text, '^-?[0-9]+$', '\&.0')"
         if present == ColumnType.DOUBLE:
             return f"{value}::text::{self.types[wanted]}"
         return f"{value}::{self.types[wanted]}"

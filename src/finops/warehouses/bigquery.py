@@ -48,6 +48,8 @@ _TEXTS = {
     PUBLISHED_TIME: ("CAST(DATETIME({}) AS STRING)", *_NO_ZEROS),
     ColumnType.DOUBLE: ("CAST({} AS STRING)", "^(-?[0-9]+)$", r"\1.0"),
 }
+# What the API calls the types that SQL has other names for.
+_SQL_NAMES = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
 _RESERVED = (
     "_table_|_file_|_partition|_row_timestamp|__root__|_colidentifier|_change_sequence_number"
     "|_change_type|_change_timestamp"
@@ -125,11 +127,11 @@ class BigQueryWarehouse(Warehouse):
         """
         self._make_dataset(table.dataset)
         holding = table.holding(period)
-        present = self.catalog(table.dataset).get(holding)
-        columns = self.columns_for(rows, present.columns if present else {})
+        present = self._present(table.dataset, holding)
+        columns = self.columns_for(rows, present)
         target = self._make_table(table, holding, columns)
         if table.partitioned and present:
-            self._widen(table, target, present.columns, columns)
+            self._widen(table, target, present, columns)
         rows = rows.with_columns(columns)
         stem = self._job_stem(table, entry)
         with TemporaryDirectory(dir=self.scratch) as folder:
@@ -141,7 +143,7 @@ class BigQueryWarehouse(Warehouse):
                 partial(self._load, table, period, columns, file),
                 lambda: self.compare(table, period, rows),
             )
-        if present and any(column.name not in present.columns for column in columns):
+        if present and any(column.name not in present for column in columns):
             self._describe(target, columns)
         crash_point("rows-compared")
         self._record(table.dataset, stem, entry)
@@ -179,6 +181,16 @@ class BigQueryWarehouse(Warehouse):
                 f"in {location}: a table was written and removed"
                 + ("; the dataset can be made" if made else ""),
             )
+
+    def _present(self, dataset: str, name: str) -> dict[str, str]:
+        """Return the columns of a table, with DuckDB's types; none where there is no table."""
+        from google.api_core.exceptions import NotFound
+
+        known = {own: kind for kind, own in reversed(list(self.types.items()))}
+        with suppress(NotFound), _explained(NotFound):
+            fields = self._client.get_table(f"{dataset}.{name}").schema
+            return {field.name: known.get(_type_of(field), ColumnType.TEXT) for field in fields}
+        return {}
 
     def _has_dataset(self, name: str) -> bool:
         from google.api_core.exceptions import NotFound
@@ -442,6 +454,14 @@ def _field(name: str, kind: str, original: str = "") -> Any:
         entry = [_field("key", "STRING"), _field("value", kind.rpartition(" ")[2].rstrip(">"))]
         return SchemaField(name, "RECORD", mode="REPEATED", fields=entry, **more)
     return SchemaField(name, kind, **more)
+
+
+def _type_of(field: Any) -> str:
+    """Return the type of a field as SQL names it."""
+    if field.field_type not in ("RECORD", "STRUCT"):
+        return str(_SQL_NAMES.get(field.field_type, field.field_type))
+    entry = ", ".join(f"{each.name} {_type_of(each)}" for each in field.fields)
+    return f"ARRAY<STRUCT<{entry}>>"
 
 
 def _described(field: Any, original: str) -> Any:

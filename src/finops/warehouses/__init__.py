@@ -185,12 +185,15 @@ class Warehouse(ABC):
 
     def _own_column(self, column: Column, present: Mapping[str, str]) -> Column:
         name = self.own_name(column.name)
-        if column.type.startswith("MAP("):
-            kept = column.type in self.types
-            cell = f"{'map_entries' if kept else 'to_json'}({column.cell})"
-            column = replace(column, type=column.type if kept else JSON, cell=cell)
+        if column.type.startswith("MAP(") and column.type not in self.types:
+            column = replace(column, type=JSON, cell=f"to_json({column.cell})")
         wanted = widest((column.type, present.get(name, column.type)))
-        cell = widened_expression(column.cell, column.type, wanted)
+        cell = column.cell
+        if (column.type, wanted) == (PUBLISHED_TIME, ColumnType.TEXT):
+            cell = f"CAST({cell} AS {ColumnType.TIMESTAMP})"
+        cell = widened_expression(cell, column.type, wanted)
+        if wanted.startswith("MAP("):
+            cell = f"map_entries({cell})"
         return Column(name, wanted, cell, column.original)
 
     @abstractmethod

@@ -98,6 +98,7 @@ NAMES = {
 }
 MONEY_COLUMNS = ["line_item_unblended_cost", "big_to_money", "big_to_double", "double_to_money"]
 FASTER = [each for each in EACH_PLACE if each != ("bigquery", "separate")]
+SERVERS = [each for each in FASTER if each[0] != "memory"]
 LASTING = [each for each in EACH_PLACE if each[0] != "memory"]
 FEBRUARY_ROWS = (
     "aws_billing.billing WHERE billing_period = '2024-02' ORDER BY identity_line_item_id"
@@ -582,3 +583,37 @@ def test_which_warehouse_is_meant_has_to_be_said(stores):
     answers = [finops.publish(), finops.publish("--to", "three")]
 
     assert [answer.code for answer in answers] == [78, 78]
+
+
+def test_grants_on_a_view_outlive_a_column_that_widens(request, stores):
+    first, changed = stores
+    with PLACES["postgres"](request, "separate") as place:
+        for finops in stores:
+            finops.configure(place.section())
+        assert first.publish("--export", "default").code == 0
+        place.ask(f"GRANT SELECT ON {place.billing}.aws_data TO PUBLIC")
+        assert changed.publish("--export", "default").code == 0
+
+        grantees = place.ask(
+            "SELECT grantee::text AS name FROM information_schema.role_table_grants"
+            f" WHERE table_schema = '{place.billing}' AND table_name = 'aws_data'"
+        )
+        texts = place.rows(f"SELECT money_to_text FROM {place.billing}.aws_data")
+        assert {"name": "PUBLIC"} in grantees
+        assert "much" in [row["money_to_text"] for row in texts]
+
+
+@pytest.mark.parametrize("place", SERVERS, indirect=True, ids="-".join)
+def test_a_table_that_finops_did_not_make_is_left_alone(place, months):
+    finops, _ = months
+    place.ask(f"CREATE SCHEMA IF NOT EXISTS {place.billing}")
+    name = "aws_data" if place.strategy == "single" else "aws_data_2024_02"
+    place.ask(f"CREATE TABLE {place.billing}.{name} AS SELECT 'mine' AS billing_period")
+
+    answer = finops.publish()
+
+    assert place.rows(f"SELECT billing_period FROM {place.billing}.{name}") == [
+        {"billing_period": "mine"}
+    ]
+    (error,) = [result["error"] for result in answer.results]
+    assert (answer.code, error["code"]) == (78, "not-ours")

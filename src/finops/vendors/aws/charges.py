@@ -51,6 +51,11 @@ def charges(shape: str, columns: Columns, table: str) -> str:
     return _over_line_items(mapping(), columns, table)
 
 
+def brings_columns(shape: str) -> bool:
+    """Tell whether charges have columns of the delivery's own beside those of every store."""
+    return shape == "focus"
+
+
 def _over_line_items(sql: str, columns: Columns, table: str) -> str:
     """Put the line items before SQL that begins with common table expressions of its own."""
     return f"WITH line_item AS NOT MATERIALIZED (\n{line_items(columns, table, sql)}\n),\n{sql}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from importlib.resources import files
 
 from finops.columns import PERIOD_COLUMN, ColumnType, StoredColumn, clean_column_name
@@ -147,6 +148,7 @@ def _columns_of_aws(columns: Columns, kinds: Mapping[str, str]) -> Columns:
     }
 
 
+@lru_cache(4096)
 def _squashed(name: str) -> str:
     """Return what the spellings of one column have in common."""
     return "".join(char for char in name.lower() if char.isalnum())

@@ -12,7 +12,15 @@ from typing import NoReturn
 
 from finops import __version__
 from finops.cli.text import log_line, visible
-from finops.config import EXPORT_KEYS, PROJECT_KEYS, VENDORS, Key, mask_secrets
+from finops.config import (
+    DEFAULT_VENDOR,
+    EXPORT_KEYS,
+    PROJECT_KEYS,
+    VENDORS,
+    Key,
+    export_keys,
+    mask_secrets,
+)
 from finops.focus.columns import VERSIONS
 
 EXPORT_FLAGS = [key for key in EXPORT_KEYS if key.name != "dataset"]
@@ -118,7 +126,7 @@ UPKEEP = (
     ),
 )
 
-_VENDOR_HELP = {"aws": "bills of Amazon Web Services"}
+_VENDOR_HELP = {"aws": "bills of Amazon Web Services", "azure": "bills of Microsoft Azure"}
 
 _GROUPS = (
     ("Load", ("demo", *VENDORS, "sample")),
@@ -244,23 +252,26 @@ def _add_vendor(commands: argparse._SubParsersAction[_Parser], vendor: str) -> s
     for step in STEPS:
         child = _subparser(steps, step.name, step.help, step.handler, step.aliases)
         child.set_defaults(vendor=vendor)
-        _add_export_flags(child)
+        _add_export_flags(child, vendor)
         _add_lock_timeout(child)
         _add_step_flags(child, step)
     return text
 
 
-def _add_export_flags(parser: argparse.ArgumentParser) -> None:
+def _add_export_flags(parser: argparse.ArgumentParser, vendor: str = DEFAULT_VENDOR) -> None:
     group = parser.add_argument_group("which export (flags over environment over config.toml)")
     group.add_argument(
         "--export", metavar="NAME", help="one of the configured exports; default all"
     )
-    _add_key_flags(parser, group)
+    _add_key_flags(parser, group, vendor)
 
 
-def _add_key_flags(parser: argparse.ArgumentParser, group: argparse._ArgumentGroup) -> None:
-    for key in EXPORT_FLAGS:
-        _add_key_flag(group, key)
+def _add_key_flags(
+    parser: argparse.ArgumentParser, group: argparse._ArgumentGroup, vendor: str = DEFAULT_VENDOR
+) -> None:
+    for key in export_keys(vendor):
+        if key in EXPORT_FLAGS:
+            _add_key_flag(group, key)
     group = parser.add_argument_group("what to keep, and what of the machine to take")
     for key in PROJECT_FLAGS:
         _add_key_flag(group, key)

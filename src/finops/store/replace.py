@@ -33,6 +33,7 @@ from finops.store.ledger import Load, LoadedFile, current_loads, record_load
 from finops.store.readers import (
     ROUNDED_COLUMN,
     DataFileSource,
+    SourceView,
     explain_failure,
     read_columns,
     readable,
@@ -67,7 +68,7 @@ class Staged:
 
 @dataclass(slots=True)
 class _Group:
-    """Data files with the same header; they are read together."""
+    """Data files whose columns are described alike; they are read together."""
 
     columns: list[SourceColumn]
     sources: list[DataFileSource] = field(default_factory=list)
@@ -193,14 +194,13 @@ def _group_by_header(
     known = dataset.registry()
     groups: dict[tuple[object, ...], _Group] = {}
     notices: list[str] = []
-    for source in sources:
+    for source, file in zip(sources, delivery.files, strict=True):
         columns = read_columns(dataset.db, source)
-        if columns not in groups:
-            vendor.check_columns(delivery, columns, source.key)
-            described, said = vendor.describe_columns(delivery, columns, known)
-            groups[columns] = _Group(described)
-            notices += said
-        groups[columns].sources.append(source)
+        vendor.check_columns(delivery, columns, source.key)
+        view = SourceView(dataset.db, source, columns, file.label)
+        described, said = vendor.describe_columns(delivery, columns, known, view)
+        notices += said
+        groups.setdefault(tuple(described), _Group(described)).sources.append(source)
     return list(groups.values()), list(dict.fromkeys(notices))
 
 

@@ -8,8 +8,8 @@ Each vendor module offers the same names:
     every export under the prefix, whatever is configured as its name.
 ``check_columns(delivery, columns, key)``
     refuses a file that cannot be of this export.
-``describe_columns(delivery, columns, known_originals)``
-    what each column of a data file is called at the vendor, and its type.
+``describe_columns(delivery, columns, known_originals, file)``
+    what each column of a data file is called at the vendor, its type, and how it is read.
 ``clustering(shape)``
     the columns that published rows are sorted by, so that like rows lie together.
 ``charges(shape, columns, table)``

@@ -145,7 +145,7 @@ priced_by_unit AS NOT MATERIALIZED (
         CASE WHEN is_usage AND payg_cost IS NULL
             THEN finops.unit_price(CAST(finops.product(payg_price, rate) AS VARCHAR), ListCost, given_quantity)
             WHEN is_usage THEN finops.unit_price(NULL, ListCost, given_quantity) END AS list_price,
-        CASE WHEN is_priced THEN coalesce(product_id, meter_id) END AS sku,
+        CASE WHEN is_priced THEN coalesce(product_id, meter_id, part_number, product_name) END AS sku,
         -- The type of a resource is the provider and each second part of what follows it in the id.
         nullif(array_to_string(list_filter(
             string_split(regexp_extract(resource, '^.*/providers/(.+)$', 1), '/'),

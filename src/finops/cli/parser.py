@@ -385,10 +385,15 @@ def _add_sample(commands: argparse._SubParsersAction[_Parser]) -> str:
     parser.add_argument("--end-date", metavar="YYYY-MM", help="last period; default: this month")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="same seed, same files")
     parser.add_argument("--refresh", type=int, default=1, metavar="N", help="a later delivery")
-    parser.add_argument("--prefix", default="cur-reports", metavar="TEXT", help="key prefix")
-    parser.add_argument("--export-name", default="monthly-cur", metavar="TEXT", help="export name")
+    parser.add_argument("--prefix", metavar="TEXT", help="key prefix; default: the vendor's own")
+    parser.add_argument("--export-name", metavar="TEXT", help="export name; likewise")
     parser.add_argument(
-        "--cur-version", choices=("v1", "v2"), default="v1", help="default %(default)s"
+        "--amortized-name", metavar="TEXT", help="azure: AmortizedCost export; '' writes none"
+    )
+    parser.add_argument("--cur-version", choices=("v1", "v2"), help="aws; default v1")
+    parser.add_argument("--agreement", choices=("ea", "mca"), help="azure; default ea")
+    parser.add_argument(
+        "--layout", choices=("2024", "2021", "none"), help="azure: manifest; default 2024"
     )
     parser.add_argument(
         "--export-format", choices=("csv", "parquet"), default="csv", help="default %(default)s"

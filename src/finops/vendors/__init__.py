@@ -24,8 +24,9 @@ Each vendor module offers the same names:
     the vendor's lookup of service categories, as CSV.
 ``charge_rules()``
     everything that decides what the charges are, to tell when it changes.
-``write_sample(out, ...)``
-    a bucket tree with the layout of the real one.
+
+Its module ``sample`` has ``SampleLayout`` and ``write_sample(out, ...)``, which writes a bucket
+tree with the layout of the real one.
 """
 
 from __future__ import annotations
@@ -42,3 +43,8 @@ def find_vendor(name: str) -> ModuleType:
     if name not in VENDORS:
         raise UsageError(f"no vendor is called {name!r}", do=f"known are: {', '.join(VENDORS)}")
     return import_module(f"finops.vendors.{name}")
+
+
+def find_sample(name: str) -> ModuleType:
+    """Import the generator of a vendor's sample exports."""
+    return import_module(f"{find_vendor(name).__name__}.sample")

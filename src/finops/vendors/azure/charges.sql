@@ -86,6 +86,18 @@ described AS NOT MATERIALIZED (
     FROM charge LEFT JOIN unit USING (unit_of_measure)
 ),
 
+-- Prices in billing currency, and what the usage comes to at them; NULL where Azure gives none or 0.
+rated AS NOT MATERIALIZED (
+    SELECT
+        *,
+        CASE WHEN is_usage THEN nullif(finops.product(unit_price, rate), 0) END AS unit_price_billed,
+        CASE WHEN is_usage THEN nullif(finops.product(payg_price, rate), 0) END AS payg_price_billed,
+        CASE WHEN is_usage THEN nullif(finops.product(unit_price, given_quantity * rate), 0) END AS at_unit_price,
+        CASE WHEN is_usage THEN coalesce(
+            nullif(payg_cost, 0), nullif(finops.product(payg_price, given_quantity * rate), 0)) END AS at_payg_price
+    FROM described
+),
+
 -- The four costs. The comment above a branch is what `finops explain` says of a charge.
 costed AS NOT MATERIALIZED (
     SELECT
@@ -113,8 +125,8 @@ costed AS NOT MATERIALIZED (
         -- Negotiated price, before commitments. Source: [AZ] UnitPrice; [CONVERT]; [FOCUS] ContractedCost.
         CASE
             -- The unit price of price sheet or contract; where Azure gives none or 0, the effective cost.
-            WHEN x_RowKind IN ('Usage', 'CoveredUsage', 'ReservationUsage', 'SavingsPlanUsage') THEN coalesce(
-                nullif(finops.product(unit_price, given_quantity * rate), 0), EffectiveCost)
+            WHEN x_RowKind IN ('Usage', 'CoveredUsage', 'ReservationUsage', 'SavingsPlanUsage')
+            THEN coalesce(at_unit_price, EffectiveCost)
             -- Not used at all.
             WHEN x_RowKind IN ('ReservationUnused', 'SavingsPlanUnused') THEN 0
             -- Has no contracted price but its own.
@@ -124,14 +136,14 @@ costed AS NOT MATERIALIZED (
         -- Public price, before any discount. Source: [AZ] PayGPrice, paygCostInBillingCurrency; [FOCUS] ListCost.
         CASE
             -- Usage at the pay-as-you-go price; where Azure gives none or 0, the contracted cost.
-            WHEN x_RowKind IN ('Usage', 'CoveredUsage', 'ReservationUsage', 'SavingsPlanUsage') THEN coalesce(
-                nullif(payg_cost, 0), nullif(finops.product(payg_price, given_quantity * rate), 0), ContractedCost)
+            WHEN x_RowKind IN ('Usage', 'CoveredUsage', 'ReservationUsage', 'SavingsPlanUsage')
+            THEN coalesce(at_payg_price, ContractedCost)
             -- Not used at all.
             WHEN x_RowKind IN ('ReservationUnused', 'SavingsPlanUnused') THEN 0
             -- Has no list price but its own.
             ELSE cost_given
         END AS ListCost
-    FROM described
+    FROM rated
 ),
 
 -- The price of one unit: as Azure writes it, in billing currency; where it writes none or 0, what a unit came to.
@@ -139,12 +151,11 @@ priced_by_unit AS NOT MATERIALIZED (
     SELECT
         *,
         -- Source: [AZ] UnitPrice, PayGPrice; [FOCUS] ContractedUnitPrice, ListUnitPrice: not negative, NULL on tax.
-        CASE WHEN is_unused THEN 0 WHEN is_priced
-            THEN finops.unit_price(CASE WHEN is_usage THEN CAST(finops.product(unit_price, rate) AS VARCHAR) END, ContractedCost, given_quantity)
-        END AS contracted_price,
-        CASE WHEN is_usage AND payg_cost IS NULL
-            THEN finops.unit_price(CAST(finops.product(payg_price, rate) AS VARCHAR), ListCost, given_quantity)
-            WHEN is_usage THEN finops.unit_price(NULL, ListCost, given_quantity) END AS list_price,
+        CASE WHEN is_unused THEN 0 WHEN is_priced THEN coalesce(
+            greatest(unit_price_billed, 0), finops.unit_price(NULL, ContractedCost, given_quantity)) END AS contracted_price,
+        CASE WHEN is_usage THEN coalesce(
+            CASE WHEN payg_cost IS NULL THEN greatest(payg_price_billed, 0) END,
+            finops.unit_price(NULL, ListCost, given_quantity)) END AS list_price,
         CASE WHEN is_priced THEN coalesce(product_id, meter_id, part_number, product_name) END AS sku,
         -- The type of a resource is the provider and each second part of what follows it in the id.
         nullif(array_to_string(list_filter(

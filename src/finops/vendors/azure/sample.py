@@ -282,9 +282,12 @@ def _write_file(
         [*values, str(plain)],
     ).fetchall()
     if plain != path:
-        with plain.open("rb") as source, path.open("wb") as target:
-            with gzip.GzipFile("", "wb", 1, target, mtime=0) as archive:
-                shutil.copyfileobj(source, archive)
+        with (
+            plain.open("rb") as source,
+            path.open("wb") as target,
+            gzip.GzipFile("", "wb", 1, target, mtime=0) as archive,
+        ):
+            shutil.copyfileobj(source, archive)
         plain.unlink()
 
 

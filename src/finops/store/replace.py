@@ -185,6 +185,7 @@ def _replace(
     bill = dataset.bill(vendor, load)
     checks = replace_charges(dataset.db, bill, staged.lookups, strict=staged.strict)
     crash_point("charges-made")
+    notices += _row_notices(delivery, load)
     return load, notices + failed_checks(checks, load.period)
 
 
@@ -230,6 +231,15 @@ def _read_into_stage(
         raise
     except duckdb.Error as error:
         raise _UnreadableError(group, error) from error
+
+
+def _row_notices(delivery: Delivery, load: Load) -> list[str]:
+    """Tell where a manifest counts other rows than the files have."""
+    announced = [file.rows for file in delivery.files]
+    if not announced or None in announced or sum(filter(None, announced)) == load.rows:
+        return []
+    said = sum(filter(None, announced))
+    return [f"the manifest says {said:,} rows, and its files have {load.rows:,}"]
 
 
 def _refuse_shrinking(dataset: Dataset, load: Load) -> None:

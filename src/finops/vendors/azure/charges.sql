@@ -90,8 +90,8 @@ described AS NOT MATERIALIZED (
 rated AS NOT MATERIALIZED (
     SELECT
         *,
-        CASE WHEN is_usage THEN nullif(finops.product(unit_price, rate), 0) END AS unit_price_billed,
-        CASE WHEN is_usage THEN nullif(finops.product(payg_price, rate), 0) END AS payg_price_billed,
+        CASE WHEN is_usage THEN nullif(greatest(finops.product(unit_price, rate), 0), 0) END AS unit_price_billed,
+        CASE WHEN is_usage THEN nullif(greatest(finops.product(payg_price, rate), 0), 0) END AS payg_price_billed,
         CASE WHEN is_usage THEN nullif(finops.product(unit_price, given_quantity * rate), 0) END AS at_unit_price,
         CASE WHEN is_usage THEN coalesce(
             nullif(payg_cost, 0), nullif(finops.product(payg_price, given_quantity * rate), 0)) END AS at_payg_price
@@ -152,9 +152,9 @@ priced_by_unit AS NOT MATERIALIZED (
         *,
         -- Source: [AZ] UnitPrice, PayGPrice; [FOCUS] ContractedUnitPrice, ListUnitPrice: not negative, NULL on tax.
         CASE WHEN is_unused THEN 0 WHEN is_priced THEN coalesce(
-            greatest(unit_price_billed, 0), finops.unit_price(NULL, ContractedCost, given_quantity)) END AS contracted_price,
+            unit_price_billed, finops.unit_price(NULL, ContractedCost, given_quantity)) END AS contracted_price,
         CASE WHEN is_usage THEN coalesce(
-            CASE WHEN payg_cost IS NULL THEN greatest(payg_price_billed, 0) END,
+            CASE WHEN payg_cost IS NULL THEN payg_price_billed END,
             finops.unit_price(NULL, ListCost, given_quantity)) END AS list_price,
         CASE WHEN is_priced THEN coalesce(product_id, meter_id, part_number, product_name) END AS sku,
         -- The type of a resource is the provider and each second part of what follows it in the id.

@@ -40,8 +40,8 @@ _KINDS = {
 # Headers in the portal's language have the English name in brackets: Kosten (Cost).
 _TRANSLATED = re.compile(r".*\((?P<name>[^()]+)\)\s*")
 # The first number of a date can be no month, or the second can be none.
-_DAY_FIRST = r"(1[3-9]|2\d|3[01])/\d"
-_MONTH_FIRST = r"\d{1,2}/(1[3-9]|2\d|3[01])/"
+_MONTH, _NO_MONTH = "(0?[1-9]|1[0-2])", r"(1[3-9]|2\d|3[01])"
+_DAY_FIRST, _MONTH_FIRST = f"{_NO_MONTH}/{_MONTH}/", f"{_MONTH}/{_NO_MONTH}/"
 # A year of two digits is tried first: %Y would read 21 as the year 21.
 _FORMS = ("{}/%y", "{}/%Y", "{}/%Y %H:%M:%S", "{}/%Y %H:%M", "{}/%Y %I:%M:%S %p")
 _READING = (

@@ -17,7 +17,8 @@ Each vendor module offers the same names:
 ``source_row_id(shape, columns)``
     SQL for what a row of those line items is called in ``x_SourceRowId``.
 ``source_totals(shape, columns, table)``
-    SQL for what those line items add up to per invoice, apart from the mapping.
+    SQL for what those line items add up to per invoice, apart from the mapping: what was
+    billed, and where the vendor amortizes by itself, the effective cost.
 ``mapping()``
     the SQL of ``charges`` as it is written, its comments being what people are told.
 ``services()``

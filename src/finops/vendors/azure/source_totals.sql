@@ -30,6 +30,7 @@ SELECT
     coalesce(billing_currency, '') AS currency,
     count(*) FILTER (is_charge) AS row_count,
     sum(billed) AS total,
-    total AS unblended
+    total AS unblended,
+    CASE WHEN any_value(has_actual) THEN sum(cost) FILTER (dataset_type = 'AmortizedCost') END AS effective
 FROM counted
 GROUP BY ALL

@@ -14,14 +14,14 @@ import hypothesis
 import pytest
 from botocore.config import Config
 
+from tests.servers import azurite, gcs, postgresql, process
 from tests.servers import bigquery as emulator
-from tests.servers import postgresql, process
 
 SAMPLES = Path(__file__).parents[2] / "shared" / "samples"
-PERSONAL = ("AWS_", "BIGQUERY_", "CLOUDSDK_", "GOOGLE_", "PG", "FINOPS_")
+PERSONAL = ("AWS_", "AZURE_", "BIGQUERY_", "CLOUDSDK_", "GOOGLE_", "PG", "FINOPS_", "STORAGE_")
 PERSONAL += ("COLUMNS", "FORCE_COLOR", "NO_COLOR")
 LOOPBACK = ("127.", "::1", "localhost")
-INSTALLED_BY_FIRST_USE = {"postgres", "bigquery", "validator_python"}
+INSTALLED_BY_FIRST_USE = {"azure", "postgres", "bigquery", "validator_python"}
 
 # A busy machine is not a bug.
 hypothesis.settings.register_profile("finops", deadline=None)
@@ -139,6 +139,35 @@ def bucket(s3_endpoint, monkeypatch):
     client.create_bucket(Bucket=name)
     yield Bucket(client, name)
     client.close()
+
+
+@pytest.fixture(scope="session")
+def azure(tmp_path_factory):
+    """An ``Azurite`` that lives as long as the test run; the first use installs it."""
+    with azurite.server(tmp_path_factory.mktemp("azurite") / "log") as server:
+        yield server
+
+
+@pytest.fixture
+def container(azure, monkeypatch):
+    """A client of a new container; the environment holds the key that its server accepts."""
+    monkeypatch.setenv("AZURE_STORAGE_KEY", azurite.KEY)
+    with azurite.container(azure) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def gcs_endpoint(tmp_path_factory):
+    """The URL of a Google Cloud Storage that lives as long as the test run."""
+    with gcs.server(tmp_path_factory.mktemp("gcs") / "log") as url:
+        yield url
+
+
+@pytest.fixture
+def gcs_bucket(gcs_endpoint):
+    """Google's own idea of an empty bucket that only this test knows."""
+    with gcs.bucket(gcs_endpoint) as bucket:
+        yield bucket
 
 
 @pytest.fixture(scope="session")

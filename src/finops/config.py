@@ -23,7 +23,9 @@ from finops.period import BillingPeriod
 
 _MASK = "********"
 _SHORTEST_SECRET = 8
-_SECRET_VARIABLE = re.compile("(SECRET|TOKEN|PASSWORD|ACCESS_KEY|CONNECTION_STRING)(?!.*_FILE$)")
+_SECRET_VARIABLE = re.compile(
+    "(SECRET|TOKEN|PASSWORD|ACCESS_KEY|STORAGE_KEY|CONNECTION_STRING)(?!.*_FILE$)"
+)
 _SECRETS = tuple(
     re.compile(rf"(?P<before>{before})(?:{secret})(?P<after>{after})")
     for before, secret, after in (
@@ -38,6 +40,7 @@ _SECRETS = tuple(
             r"[^&\s\"';,]+",
             "",
         ),
+        (r"(?i:\bBearer )", r"[\w.~+/=-]{16,}", ""),
         (r"\b", "(?:AKIA|ASIA)[A-Z0-9]{12,}", ""),
         # What http.client says of a token that holds a line break.
         ("Invalid header value ", ".+", ""),
@@ -113,7 +116,7 @@ PROJECT_KEYS = (
 EXPORT_KEYS = (
     Key(
         "bucket",
-        "a bucket's name, s3://NAME, or a folder that holds a copy",
+        "a bucket's name or URL, or a folder that holds a copy",
         kind="place",
         example="my-cur-bucket",
     ),
@@ -158,7 +161,7 @@ EXPORT_KEYS = (
     ),
     Key(
         "endpoint",
-        "URL of an S3-compatible service",
+        "another address of the storage",
         short_environment=False,
         example="https://s3.example.com",
     ),

@@ -517,7 +517,7 @@ def test_a_full_disk_under_stdout_is_said_in_one_line():
 
 
 def test_without_the_extra_the_line_that_installs_it_is_shown(tmp_path, monkeypatch):
-    monkeypatch.setattr("finops.storage.s3.find_spec", lambda _name: None)
+    monkeypatch.setattr("finops.storage.remote.find_spec", lambda _name: None)
 
     answer = Finops(tmp_path).aws("import-cur", "--bucket", "my-bucket")
 

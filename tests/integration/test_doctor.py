@@ -300,7 +300,7 @@ def test_a_storage_that_does_not_answer_stops_no_other_check_and_shows_no_secret
 
 
 def test_without_the_extra_the_line_that_installs_it_is_shown(finops, monkeypatch):
-    monkeypatch.setattr("finops.storage.s3.find_spec", lambda _name: None)
+    monkeypatch.setattr("finops.storage.remote.find_spec", lambda _name: None)
 
     code, checks = examined(finops, "--bucket", "some-bucket")
 

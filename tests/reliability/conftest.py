@@ -12,8 +12,8 @@ import pytest
 from tests.reliability.bills import make_bill, make_bills, write_bill
 from tests.reliability.oracle import Tally
 from tests.reliability.plan import SEED, dice
-from tests.reliability.proxy import proxy_before
 from tests.reliability.site import ROOT, Held, Site, finish
+from tests.servers.proxy import proxy_before
 
 TALLY = pytest.StashKey[Tally]()
 BEGIN, END = "<!-- table -->", "<!-- end of table -->"

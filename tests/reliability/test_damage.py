@@ -10,11 +10,11 @@ import pytest
 
 from finops.period import BillingPeriod
 from tests.driver import upload
-from tests.reliability import proxy as faults
 from tests.reliability.bills import csv_text, make_bills, write_bill
 from tests.reliability.oracle import assert_clean
 from tests.reliability.plan import chosen, dice, rounds
 from tests.reliability.site import Held, Site
+from tests.servers import proxy as faults
 
 FORMS = ["csv.gz", "parquet"]
 DATA = r"monthly-cur-\d{5}\."

@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from tests.driver import upload, upload_manifests_again
-from tests.reliability import proxy as faults
 from tests.reliability.bills import PERIODS, make_bills, manifest_of, retouched, write_bill
 from tests.reliability.plan import chosen, dice, rounds
 from tests.reliability.site import Site
+from tests.servers import proxy as faults
 
 DATA = r"monthly-cur-\d{5}\."
 MANIFEST = "Manifest.json"

@@ -11,6 +11,7 @@ Where it is not BigQuery, as found by trying; what depends on these is not prove
 - A load job into a partition of a table that does not exist answers 404, and makes none.
 - A column that a load adds has no description. A query job that replaces a table keeps those of
   the columns; BigQuery may not.
+- A query job that makes text of a record leaves the record's fields in what the API says of it.
 - ``Client.update_table`` of a view notes its new query, and the view answers the old one.
   ``CREATE OR REPLACE VIEW`` does both.
 - ``Table.num_rows`` and ``INFORMATION_SCHEMA.PARTITIONS`` still count deleted rows.

@@ -9,6 +9,7 @@ casts. It keeps the descriptions of a table that a load replaces; here they are 
 """
 
 import contextlib
+import json
 import re
 import sys
 from pathlib import Path
@@ -22,7 +23,8 @@ from local_bigquery.engine import database, types
 from local_bigquery.errors import BigQueryError
 from local_bigquery.jobs import load
 from local_bigquery.sql import dialect
-from local_bigquery.sql.rules import typing
+from local_bigquery.sql.rules import information_schema, typing
+from sqlglot import exp, parse_one
 
 (DUCKLAKE,) = Path(duckdb_extension_ducklake.__file__).parent.glob(
     f"extensions/v{duckdb.__version__}/ducklake.duckdb_extension"
@@ -92,6 +94,29 @@ def refuse_other_months(cursor, query, reference, month):
     return its_rows
 
 
+def listed(columns, rows):
+    """Give a view of ``INFORMATION_SCHEMA`` as one literal; a node for each cell takes a second."""
+    table = exp.Literal.string(json.dumps([[bare(cell) for cell in row] for row in rows]))
+    rows = parse_one(f"SELECT unnest(CAST({table.sql('duckdb')} AS JSON[])) AS v", dialect="duckdb")
+    specs = [column.partition(" ") for column in columns]
+    cells = [parse_one(f"v ->> {place}", dialect="duckdb") for place in range(len(specs))]
+    return exp.select(
+        *(
+            exp.alias_(exp.cast(cell, kind or "STRING", dialect="bigquery"), name)
+            for cell, (name, _, kind) in zip(cells, specs, strict=True)
+        )
+    ).from_(rows.subquery("t"))
+
+
+def bare(cell):
+    """Return what a cell of SQL says as JSON would."""
+    if isinstance(cell, exp.Cast):
+        return bare(cell.this)
+    if isinstance(cell, exp.Expression):
+        return None if isinstance(cell, exp.Null) else cell.to_py()
+    return cell
+
+
 @contextlib.contextmanager
 def transaction(cursor):
     """Keep all that the block does, or nothing."""
@@ -110,4 +135,5 @@ if __name__ == "__main__":
     types.TO_DUCKDB.update(BIGNUMERIC=BIGNUMERIC, BIGDECIMAL=BIGNUMERIC)
     typing.DECIMALS[typing.Type.BIGDECIMAL] = BIGNUMERIC
     load.tables = SimpleNamespace(**vars(tables) | {"reference": undecorated, "write": write})
+    information_schema._values = listed
     main(["serve", *sys.argv[1:]])

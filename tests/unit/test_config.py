@@ -627,6 +627,8 @@ def test_the_home_of_nobody_is_a_setting_that_is_wrong(tmp_path, text) -> None:
         ("Credential=AK/1/s3, Signature=ff", "Credential=********, Signature=********"),
         ("the key AKIAIOSFODNN7EXAMPLE is", "the key ******** is"),
         ("Invalid header value b'tok\\n'", "Invalid header value ********"),
+        ("Authorization: Bearer ya29.a0-b_c~d+e/f==", "Authorization: Bearer ********"),
+        ("the bearer of the news", "the bearer of the news"),
         ("config=1, design=2", "config=1, design=2"),
     ],
 )
@@ -636,12 +638,13 @@ def test_the_password_of_a_url_is_masked(text, masked) -> None:
 
 def test_what_the_environment_calls_secret_is_masked_wherever_it_stands(monkeypatch) -> None:
     monkeypatch.setenv("AWS_SESSION_TOKEN", "a-long-token\n")
+    monkeypatch.setenv("AZURE_STORAGE_KEY", "key+of/an-account==")
     monkeypatch.setenv("DB_PASSWORD", "short")
     monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", "/var/run/token")
 
-    shown = mask_secrets("b'a-long-token\\n' is short, see /var/run/token")
+    shown = mask_secrets("b'a-long-token\\n' is short, key+of/an-account==, see /var/run/token")
 
-    assert shown == "b'********\\n' is short, see /var/run/token"
+    assert shown == "b'********\\n' is short, ********, see /var/run/token"
 
 
 @pytest.mark.parametrize("text", ["http://a@[b", "http://a:b@host:port/x", "://@"])

@@ -4,7 +4,6 @@ import os
 
 import pytest
 
-from finops.delivery import StoredObject
 from finops.errors import BadDataError, LocalError, TemporaryError
 from finops.storage.folder import FolderStorage
 
@@ -93,73 +92,6 @@ def test_listing_takes_what_begins_with_the_prefix(root) -> None:
     assert len(listed(root, "")) == 5
 
 
-def test_an_object_s_size_and_etag_are_the_same_however_it_is_asked(root) -> None:
-    put(root, "a/b", "four")
-    storage = FolderStorage(root)
-
-    (stored,) = storage.list_objects("a/")
-
-    assert stored.size == 4
-    assert storage.head_object("a/b") == storage.read_object("a/b", 10)[1] == stored
-    assert stored.modified.utcoffset().total_seconds() == 0
-
-
-def test_more_than_the_limit_is_bad_data(root) -> None:
-    put(root, "a", "12345")
-
-    assert FolderStorage(root).read_object("a", 5)[0] == b"12345"
-    with pytest.raises(BadDataError) as caught:
-        FolderStorage(root).read_object("a", 4)
-    assert caught.value.code == "too-large"
-
-
-def test_a_file_is_downloaded_whole_and_every_byte_is_told(root, tmp_path) -> None:
-    text = "0123456789" * 200_000
-    put(root, "a", text)
-    storage, told = FolderStorage(root), []
-
-    storage.download(storage.head_object("a"), tmp_path / "copy", told.append)
-
-    assert (tmp_path / "copy").read_text() == text
-    assert sum(told) == len(text)
-
-
-def test_a_download_goes_on_where_it_stopped(root, tmp_path) -> None:
-    put(root, "a", "0123456789")
-    copy, told = tmp_path / "copy", []
-    copy.write_text("XXXX")
-    storage = FolderStorage(root)
-
-    storage.download(storage.head_object("a"), copy, told.append)
-
-    assert copy.read_text() == "XXXX456789"
-    assert sum(told) == 6
-
-
-def test_a_finished_download_asks_for_nothing_more(root, tmp_path) -> None:
-    put(root, "a", "0123")
-    copy, told = tmp_path / "copy", []
-    copy.write_text("0123")
-    storage = FolderStorage(root)
-
-    storage.download(storage.head_object("a"), copy, told.append)
-
-    assert (copy.read_text(), told) == ("0123", [])
-
-
-def test_a_file_that_changed_since_it_was_listed_is_not_downloaded(root, tmp_path) -> None:
-    path = put(root, "a", "old")
-    storage = FolderStorage(root)
-    stored = storage.head_object("a")
-    path.write_text("new!")
-
-    with pytest.raises(TemporaryError) as caught:
-        storage.download(stored, tmp_path / "copy", lambda _: None)
-
-    assert caught.value.code == "source-changed"
-    assert not (tmp_path / "copy").exists()
-
-
 def test_a_change_of_time_alone_is_a_change(root, tmp_path) -> None:
     path = put(root, "a", "same size")
     storage = FolderStorage(root)
@@ -182,18 +114,6 @@ def test_a_file_that_changes_during_the_download_is_noticed(root, tmp_path) -> N
         storage.download(storage.head_object("a"), tmp_path / "copy", overwrite)
 
     assert caught.value.code == "source-changed"
-
-
-def test_a_file_that_vanished_is_missing(root, tmp_path) -> None:
-    storage = FolderStorage(root)
-    path = put(root, "a")
-    stored: StoredObject = storage.head_object("a")
-    path.unlink()
-
-    with pytest.raises(BadDataError) as caught:
-        storage.download(stored, tmp_path / "copy", lambda _: None)
-
-    assert caught.value.code == "missing-object"
 
 
 @pytest.mark.parametrize("name", ["none", "file"])

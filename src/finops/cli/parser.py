@@ -349,7 +349,10 @@ def _add_step_flags(parser: argparse.ArgumentParser, step: Step) -> None:
 
 def _add_out(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--out", metavar="DIR", required=True, help="folder to write into, or s3://BUCKET/PREFIX"
+        "--out",
+        metavar="DIR",
+        required=True,
+        help="folder to write into, or a URL like s3://BUCKET/PREFIX",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from functools import partial
 
 from finops.columns import PERIOD_COLUMN, START_COLUMN, clean_column_name
 from finops.config import Export
@@ -16,7 +17,7 @@ from finops.run import Outcome, PeriodResult, Run
 from finops.state import Published
 from finops.steps.published import PeriodRows, charges, line_items
 from finops.store.database import reading
-from finops.warehouses import Publication, Relation, Table, Warehouse
+from finops.warehouses import Publication, Relation, RemakeViews, Table, Warehouse
 
 _CHARGES = "cost_and_usage"
 _VIEWS = {version: f"v{version.replace('.', '_')}" for version in VERSIONS}
@@ -41,14 +42,22 @@ def load_billing_remote(
         there = warehouse.catalog(table.dataset)
         ledger = warehouse.ledger(table.dataset)
         _refuse_other_tables(warehouse, table, export, there, ledger)
+        remake_views = partial(_create_views, warehouse, table, focus=focus)
         results = [
-            _publish(run, warehouse, table, each, ledger.get((table.name, str(each.load.period))))
+            _publish(
+                run,
+                warehouse,
+                table,
+                each,
+                ledger.get((table.name, str(each.load.period))),
+                remake_views,
+            )
             if force or _is_new(table, each, there, ledger)
             else each.result(Outcome.UNCHANGED)
             for each in periods
         ]
     try:
-        _create_views(warehouse, table, focus=focus)
+        remake_views()
     except FinopsError as error:
         error.kept = error.kept or "the tables are published; a view over them is not made"
         results.append(PeriodResult(export.name, None, Outcome.FAILED, error=error))
@@ -107,15 +116,20 @@ def _is_new(table: Table, each: PeriodRows, there: Catalog, ledger: Ledger) -> b
     return dropped or entry is None or entry.content != each.content
 
 
-def _publish(
-    run: Run, warehouse: Warehouse, table: Table, each: PeriodRows, before: Publication | None
+def _publish(  # noqa: PLR0913, PLR0917 - a period, where it goes, and what is there
+    run: Run,
+    warehouse: Warehouse,
+    table: Table,
+    each: PeriodRows,
+    before: Publication | None,
+    remake_views: RemakeViews,
 ) -> PeriodResult:
     period, place = each.load.period, f"{table.dataset}.{table.name}"
     entry = _entry(run, warehouse, table, each, before.generation + 1 if before else 1)
     try:
         each.check(each.rows.count())
         with run.track(f"{period} publish", each.count) as advance:
-            warehouse.replace(table, period, each.rows, entry)
+            warehouse.replace(table, period, each.rows, entry, remake_views)
             advance(each.count)
         result = each.result(Outcome.PUBLISHED)
     except FinopsError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from finops.config import Export
 from finops.delivery import StoredObject
@@ -57,17 +57,48 @@ class Storage(Protocol):
         ...
 
 
+class _Kind(NamedTuple):
+    """How to open a URL, and how many of its segments name the bucket."""
+
+    open: Callable[[str, Export], Storage]
+    segments: int = 1
+
+
+def _s3(url: str, export: Export) -> Storage:
+    from finops.storage.s3 import S3Storage
+
+    return S3Storage(url, export)
+
+
+def _gcs(url: str, export: Export) -> Storage:
+    from finops.storage.gcs import GcsStorage
+
+    return GcsStorage(url, export)
+
+
+def _azure(url: str, export: Export) -> Storage:
+    from finops.storage.azure import AzureStorage
+
+    return AzureStorage(url, export)
+
+
+_KINDS = {"s3": _Kind(_s3), "gs": _Kind(_gcs), "az": _Kind(_azure, 2), "https": _Kind(_azure, 2)}
+_NAMED_BY = {"aws": "s3", "gcp": "gs"}
+
+
 def open_output(out: str, export: Export) -> tuple[Storage, str]:
     """Open what files are to be written below, and say what their keys begin with.
 
-    ``out`` is a folder, which is made, or ``s3://BUCKET/PREFIX``, reached as the export's own.
+    ``out`` is a folder, which is made, or the URL of a bucket with a prefix, for example
+    ``s3://BUCKET/PREFIX``, reached as the export's own.
     """
     scheme, separator, place = out.partition("://")
     if separator and scheme != "file":
-        bucket, _, prefix = place.strip("/").partition("/")
-        return open_storage(replace(export, bucket=f"{scheme}://{bucket}")), f"{prefix}/".lstrip(
-            "/"
-        )
+        parts = place.strip("/").split("/")
+        named = _KINDS[scheme].segments if scheme in _KINDS else 1
+        bucket, prefix = "/".join(parts[:named]), "/".join(parts[named:])
+        storage = open_storage(replace(export, bucket=f"{scheme}://{bucket}"))
+        return storage, f"{prefix}/".lstrip("/")
     from finops.storage.folder import FolderStorage
 
     folder = Path(place if separator else out)
@@ -76,23 +107,24 @@ def open_output(out: str, export: Export) -> tuple[Storage, str]:
 
 
 def open_storage(export: Export) -> Storage:
-    """Open the bucket of an export: a name or ``s3://`` URL, or a folder."""
+    """Open the bucket of an export: a URL, a name where the vendor has buckets, or a folder."""
     if not export.bucket:
         raise ConfigError(
             f"no bucket is set for the export {export.name!r}",
             do=f"set bucket in [{export.section}] of config.toml (finops init writes one),"
             " or pass --bucket",
         )
-    scheme, separator, name = export.bucket.partition("://")
+    scheme, separator, _ = export.bucket.partition("://")
     if not separator and "/" in export.bucket:
         from finops.storage.folder import FolderStorage
 
         return FolderStorage(Path(export.bucket))
-    if separator and scheme != "s3":
+    if not separator:
+        scheme = _NAMED_BY.get(export.vendor, "")
+    if scheme not in _KINDS:
         raise ConfigError(
-            f"{export.vendor} knows no storage {scheme}:// ({export.bucket})",
-            do="give a bucket name, s3://BUCKET or a folder",
+            f"{export.bucket!r} is no storage that finops knows for {export.vendor}",
+            do="write az://ACCOUNT/CONTAINER, s3://BUCKET, gs://BUCKET or a folder",
         )
-    from finops.storage.s3 import S3Storage
-
-    return S3Storage(name if separator else export.bucket, export)
+    url = export.bucket if separator else f"{scheme}://{export.bucket}"
+    return _KINDS[scheme].open(url, export)

@@ -2,137 +2,70 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from importlib.util import find_spec
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, BinaryIO
 
 from finops import __version__
 from finops.config import Export
 from finops.delivery import StoredObject
-from finops.errors import (
-    AccessError,
-    BadDataError,
-    ConfigError,
-    FinopsError,
-    LocalError,
-    TemporaryError,
-    UnavailableError,
-)
-from finops.storage import Advance
+from finops.errors import AccessError, ConfigError, FinopsError, UnavailableError
+from finops.storage.remote import Checksum, RemoteStorage, require
 
 _BLOCK = 1 << 20
-_READ_ATTEMPTS = 4
-_MISSING = {"404", "NoSuchKey", "NotFound"}
-_CHANGED = {"412", "PreconditionFailed", "416", "InvalidRange"}
-_BUSY = {"503", "429", "SlowDown", "Throttling", "RequestLimitExceeded", "RequestTimeTooSkewed"}
-_FORBIDDEN = {
-    *("401", "403", "AccessDenied", "ExpiredToken", "InvalidAccessKeyId"),
-    *("SignatureDoesNotMatch", "InvalidToken", "AllAccessDisabled"),
-}
 
 
-class S3Storage:
-    """A bucket. One client serves all threads."""
+class S3Storage(RemoteStorage):
+    """A bucket of ``s3://BUCKET``."""
 
-    live = True
+    to_find = "check bucket and region"
+    to_read = "s3:ListBucket and s3:GetObject are needed; check credentials, profile and region"
+    to_write = "s3:PutObject, s3:DeleteObject and s3:GetObject are needed where --out points"
 
-    def __init__(self, bucket: str, export: Export) -> None:
+    def __init__(self, url: str, export: Export) -> None:
         """Make a client; nothing is asked of the network yet."""
-        if "/" in bucket:
+        super().__init__(url)
+        self.bucket = url.removeprefix("s3://")
+        if "/" in self.bucket:
             raise ConfigError(
-                f"{bucket!r} is not a bucket name", do="put what follows the / into prefix"
+                f"{self.bucket!r} is not a bucket name", do="put what follows the / into prefix"
             )
-        self.bucket = bucket
-        self.url = f"s3://{bucket}"
-        _require_boto3()
-        self._client = self._translated(self.url, lambda: _client(export))
+        require("aws", "boto3")
+        self._client = self._translated("", lambda: _client(export))
 
-    def list_objects(self, prefix: str) -> Iterator[StoredObject]:
-        """Yield every object below ``prefix``, page by page."""
+    def _list(self, prefix: str) -> Iterator[StoredObject]:
         paginator = self._client.get_paginator("list_objects_v2")
-        pages = iter(paginator.paginate(Bucket=self.bucket, Prefix=prefix))
-        while page := self._translated(f"{self.url}/{prefix}", lambda: next(pages, None)):
+        for page in paginator.paginate(Bucket=self.bucket, Prefix=prefix):
             for item in page.get("Contents", ()):
                 yield StoredObject(
                     item["Key"], item["Size"], item["ETag"].strip('"'), item["LastModified"]
                 )
 
-    def head_object(self, key: str) -> StoredObject:
-        """Ask for one object's size, ETag and time."""
-        answer = self._call(key, "head_object")
-        return _stored(key, answer)
+    def _head(self, key: str) -> StoredObject:
+        return _stored(key, self._call("head_object", key))
 
-    def read_object(self, key: str, limit: int) -> tuple[bytes, StoredObject]:
-        """Get a small object in one request."""
+    def _read(self, key: str, most: int) -> tuple[bytes, StoredObject]:
+        answer = self._call("get_object", key)
+        return answer["Body"].read(most), _stored(key, answer)
 
-        def read() -> tuple[bytes, StoredObject]:
-            answer = self._client.get_object(Bucket=self.bucket, Key=key)
-            return answer["Body"].read(limit + 1), _stored(key, answer)
+    def _open(self, stored: StoredObject, begin: int) -> tuple[Iterable[bytes], Checksum | None]:
+        same = {"IfMatch": f'"{stored.etag}"'}
+        if begin >= stored.size:
+            return (), _md5(stored, self._call("head_object", stored.key, **same))
+        wanted = {"Range": f"bytes={begin}-"} if begin else {}
+        answer = self._call("get_object", stored.key, **same, **wanted)
+        return answer["Body"].iter_chunks(_BLOCK), _md5(stored, answer)
 
-        body, stored = self._translated(f"{self.url}/{key}", read)
-        if len(body) > limit:
-            raise BadDataError(
-                f"{stored.size:,} bytes where at most {limit:,} are expected",
-                code="too-large",
-                where=f"{self.url}/{key}",
-            )
-        return body, stored
+    def _put(self, source: BinaryIO, key: str) -> None:
+        self._client.upload_fileobj(source, self.bucket, key)
 
-    def download(self, stored: StoredObject, to: Path, advance: Advance) -> None:
-        """Get the bytes that ``to`` lacks, going on where a broken connection stopped.
+    def _delete(self, key: str) -> None:
+        self._call("delete_object", key)
 
-        Every request carries ``If-Match``, so bytes of two versions never mix; the whole is
-        compared with the ETag where that is its MD5.
-        """
-        for attempt in range(1, _READ_ATTEMPTS + 1):
-            try:
-                answer = self._append(stored, to, advance)
-            except UnavailableError:
-                if attempt == _READ_ATTEMPTS:
-                    raise
-                continue
-            if to.stat().st_size >= stored.size:
-                _check_md5(to, stored, answer, f"{self.url}/{stored.key}")
-                return
+    def _call(self, operation: str, key: str, **arguments: str) -> Any:
+        return getattr(self._client, operation)(Bucket=self.bucket, Key=key, **arguments)
 
-    def upload(self, file: Path, key: str) -> None:
-        """Put a file, in parts if it is large; S3 shows it once it is whole."""
-        with file.open("rb") as source, _for_writing():
-            self._translated(
-                f"{self.url}/{key}",
-                lambda: self._client.upload_fileobj(source, self.bucket, key),
-            )
-
-    def remove_object(self, key: str) -> None:
-        """Delete an object; S3 does not mind if there is none."""
-        with _for_writing():
-            self._call(key, "delete_object")
-
-    def _append(self, stored: StoredObject, to: Path, advance: Advance) -> Any:
-        with to.open("ab") as target:
-            begin = target.tell()
-            if begin >= stored.size:
-                return self._call(stored.key, "head_object", IfMatch=f'"{stored.etag}"')
-            wanted = {"Range": f"bytes={begin}-"} if begin else {}
-            answer = self._call(stored.key, "get_object", IfMatch=f'"{stored.etag}"', **wanted)
-            blocks = answer["Body"].iter_chunks(_BLOCK)
-            where = f"{self.url}/{stored.key}"
-            while block := self._translated(where, lambda: next(blocks, None)):
-                target.write(block)
-                advance(len(block))
-        return answer
-
-    def _call(self, key: str, operation: str, **arguments: str) -> Any:
-        call = getattr(self._client, operation)
-        return self._translated(
-            f"{self.url}/{key}", lambda: call(Bucket=self.bucket, Key=key, **arguments)
-        )
-
-    def _translated(self, where: str, call: Callable[[], Any]) -> Any:
+    def _known(self, error: Exception, where: str) -> FinopsError | None:
         from botocore.exceptions import (
             BotoCoreError,
             ClientError,
@@ -141,37 +74,15 @@ class S3Storage:
         )
         from urllib3.exceptions import HTTPError
 
-        try:
-            return call()
-        except ValueError as error:
-            raise ConfigError(f"{error}", where=where, do="check the endpoint") from error
-        except ClientError as error:
-            raise _from_answer(error.response, where) from error
-        except (ConnectionError, HTTPClientError, HTTPError) as error:
-            raise UnavailableError(
-                f"the storage does not answer: {error}",
-                where=where,
-                do="check network and endpoint",
-            ) from error
-        except BotoCoreError as error:
-            raise _from_boto(error, where) from error
-
-
-@contextmanager
-def _for_writing() -> Iterator[None]:
-    """Say which rights it takes to write."""
-    try:
-        yield
-    except AccessError as error:
-        error.do = "s3:PutObject, s3:DeleteObject and s3:GetObject are needed where --out points"
-        raise
-
-
-def _require_boto3() -> None:
-    if find_spec("boto3") is None:
-        raise LocalError(
-            "reading from S3 needs boto3", code="missing-extra", do="pip install 'open-finops[aws]'"
-        )
+        if isinstance(error, ValueError):
+            return self._impossible(error, where)
+        if isinstance(error, ClientError):
+            said = error.response.get("Error", {})
+            code = str(said.get("Code", ""))
+            return self._answered({code}, said.get("Message", code), where)
+        if isinstance(error, (ConnectionError, HTTPClientError, HTTPError)):
+            return self._unreachable(error, where)
+        return _from_boto(error, where) if isinstance(error, BotoCoreError) else None
 
 
 def _client(export: Export) -> Any:
@@ -198,54 +109,14 @@ def _stored(key: str, answer: Any) -> StoredObject:
     )
 
 
-def _check_md5(path: Path, stored: StoredObject, answer: Any, where: str) -> None:
-    """Compare a file with its ETag: of one part, and without a key from elsewhere, it is the MD5.
-
-    Raises:
-        BadDataError: they differ.
-    """
+def _md5(stored: StoredObject, answer: Any) -> Checksum | None:
+    """Return the ETag where it is an MD5: of one part, and without a key from elsewhere."""
     foreign_key = "SSECustomerAlgorithm" in answer or "kms" in answer.get(
         "ServerSideEncryption", ""
     )
     if foreign_key or not re.fullmatch("[0-9a-f]{32}", stored.etag):
-        return
-    with path.open("rb") as file:
-        md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-    if md5 != stored.etag:
-        raise BadDataError(
-            f"the bytes that came have the MD5 {md5}, the storage says {stored.etag}",
-            code="damaged-file",
-            where=where,
-            do="run again: it is downloaded anew",
-        )
-
-
-def _from_answer(response: Any, where: str) -> FinopsError:
-    """Translate an error answer once; an unknown one is never taken for "no data"."""
-    code = str(response.get("Error", {}).get("Code", ""))
-    text = response.get("Error", {}).get("Message", code)
-    if code == "NoSuchBucket":
-        return ConfigError("the bucket does not exist", where=where, do="check bucket and region")
-    if code in _MISSING:
-        return BadDataError(
-            "the object is missing",
-            code="missing-object",
-            where=where,
-            do="wait for the next delivery, or see what removed it",
-        )
-    if code in _CHANGED:
-        return TemporaryError(
-            "the object changed while it was read", code="source-changed", where=where
-        )
-    if code in _FORBIDDEN:
-        return AccessError(
-            f"the storage refuses: {text}",
-            where=where,
-            do="s3:ListBucket and s3:GetObject are needed; check credentials, profile and region",
-        )
-    if code in _BUSY:
-        return TemporaryError(f"the storage is busy: {text}", code="throttled", where=where)
-    return UnavailableError(f"the storage answers {code or 'an error'}: {text}", where=where)
+        return None
+    return Checksum("MD5", stored.etag)
 
 
 def _from_boto(error: Exception, where: str) -> FinopsError:

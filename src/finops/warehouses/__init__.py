@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from decimal import Decimal
@@ -25,6 +25,8 @@ from finops.period import BillingPeriod
 from finops.rows import JSON, PUBLISHED_TIME, Column, Measures, Rows
 
 LEDGER = "finops_loads"
+# Makes the views over a table anew, of what is there now.
+RemakeViews = Callable[[], None]
 _DIGITS = 6
 
 
@@ -138,10 +140,18 @@ class Warehouse(ABC):
         """Run one statement and return its rows; money is ``Decimal`` or its text."""
 
     @abstractmethod
-    def replace(self, table: Table, period: BillingPeriod, rows: Rows, entry: Publication) -> None:
+    def replace(
+        self,
+        table: Table,
+        period: BillingPeriod,
+        rows: Rows,
+        entry: Publication,
+        remake_views: RemakeViews,
+    ) -> None:
         """Replace the rows of one period, and write the ledger.
 
-        The table gets the columns and types that it lacks. Rows of other periods stay.
+        The table gets the columns and types that it lacks; where a type widens, the views are
+        remade at once. Rows of other periods stay.
 
         Raises:
             RefusedError: what is there then is not what the store has.
@@ -185,12 +195,15 @@ class Warehouse(ABC):
 
     def _own_column(self, column: Column, present: Mapping[str, str]) -> Column:
         name = self.own_name(column.name)
-        if column.type.startswith("MAP("):
-            kept = column.type in self.types
-            cell = f"{'map_entries' if kept else 'to_json'}({column.cell})"
-            column = replace(column, type=column.type if kept else JSON, cell=cell)
+        if column.type.startswith("MAP(") and column.type not in self.types:
+            column = replace(column, type=JSON, cell=f"to_json({column.cell})")
         wanted = widest((column.type, present.get(name, column.type)))
-        cell = widened_expression(column.cell, column.type, wanted)
+        cell = column.cell
+        if (column.type, wanted) == (PUBLISHED_TIME, ColumnType.TEXT):
+            cell = f"CAST({cell} AS {ColumnType.TIMESTAMP})"
+        cell = widened_expression(cell, column.type, wanted)
+        if wanted.startswith("MAP("):
+            cell = f"map_entries({cell})"
         return Column(name, wanted, cell, column.original)
 
     @abstractmethod
@@ -250,7 +263,10 @@ class Warehouse(ABC):
         return f"{self.identifier(self.own_name(table.period_column))} = '{period}'"
 
     def union(
-        self, dataset: str, parts: Mapping[str, Relation], first: Sequence[str]
+        self,
+        dataset: str,
+        parts: Mapping[str, Relation],
+        first: Sequence[str],
     ) -> tuple[str, list[str]]:
         """Return SQL for all rows of some tables, and its columns: all that any of them has.
 
@@ -284,6 +300,11 @@ def connect(config: WarehouseConfig, scratch: Path) -> Warehouse:
     module = import_module(f"finops.warehouses.{config.type}")
     warehouse: Warehouse = module.connect(config, scratch)
     return warehouse
+
+
+def widened_columns(there: Mapping[str, str], columns: Iterable[Column]) -> list[Column]:
+    """Return the columns that are there in a type that holds too little."""
+    return [each for each in columns if there.get(each.name, each.type) != each.type]
 
 
 def widest(kinds: Iterable[str]) -> str:

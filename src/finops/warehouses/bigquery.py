@@ -35,7 +35,16 @@ from finops.errors import (
 from finops.faults import crash_point
 from finops.period import BillingPeriod
 from finops.rows import JSON, PUBLISHED_TIME, Column, Rows
-from finops.warehouses import LEDGER, LEDGER_COLUMNS, Finding, Publication, Table, Warehouse
+from finops.warehouses import (
+    LEDGER,
+    LEDGER_COLUMNS,
+    Finding,
+    Publication,
+    RemakeViews,
+    Table,
+    Warehouse,
+    widened_columns,
+)
 
 _PROBE = "finops_check"
 _CONTENT = "finops-content"
@@ -43,6 +52,15 @@ _MAKER = {"made-by": "open-finops"}
 _CLUSTERING_LIMIT = 4
 _TEXT_ENTRIES = "ARRAY<STRUCT<key STRING, value STRING>>"
 _MONEY_ENTRIES = "ARRAY<STRUCT<key STRING, value BIGNUMERIC>>"
+# What the store makes of a value as text: how to ask for it, what to replace, and by what.
+_NO_ZEROS = (r"([.][0-9]*[1-9])0+$|[.]0+$", r"\1")
+_TEXTS = {
+    ColumnType.MONEY: ("CAST({} AS STRING)", *_NO_ZEROS),
+    PUBLISHED_TIME: ("CAST(DATETIME({}) AS STRING)", *_NO_ZEROS),
+    ColumnType.DOUBLE: ("CAST({} AS STRING)", "^(-?[0-9]+)$", r"\1.0"),
+}
+# What the API calls the types that SQL has other names for.
+_SQL_NAMES = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
 _RESERVED = (
     "_table_|_file_|_partition|_row_timestamp|__root__|_colidentifier|_change_sequence_number"
     "|_change_type|_change_timestamp"
@@ -106,45 +124,48 @@ class BigQueryWarehouse(Warehouse):
 
     def ledger(self, dataset: str) -> dict[tuple[str, str], Publication]:
         """Return the ledger; empty where none was made yet."""
-        return super().ledger(dataset) if LEDGER in self.catalog(dataset) else {}
+        return super().ledger(dataset) if self._find(dataset, LEDGER) else {}
 
-    def replace(self, table: Table, period: BillingPeriod, rows: Rows, entry: Publication) -> None:
+    def replace(
+        self,
+        table: Table,
+        period: BillingPeriod,
+        rows: Rows,
+        entry: Publication,
+        remake_views: RemakeViews,
+    ) -> None:
         """Send the period as one load job, compare, then append to the ledger.
 
         The job replaces a table, or one partition, at once. After a crash in between, the next
         run finds the job, compares, and only writes the ledger.
         """
         self._make_dataset(table.dataset)
-        holding = table.holding(period)
-        present = self.catalog(table.dataset).get(holding)
-        columns = self.columns_for(rows, present.columns if present else {})
-        target = self._make_table(table, holding, columns)
-        if table.partitioned and present:
-            self._widen(table, target, present.columns, columns)
-        rows = rows.with_columns(columns)
+        found = self._find(table.dataset, table.holding(period))
+        present = self._columns_of(found) if found else {}
+        columns = self.columns_for(rows, present)
+        target = found or self._create_table(table, table.holding(period), columns)
+        widened = {each.name: each.type for each in widened_columns(present, columns)}
+        if widened and table.partitioned:
+            self._widen(target, present, widened)
+            remake_views()
+        rows = rows.with_columns((*columns, *_gone(present, columns)))
         stem = self._job_stem(table, entry)
         with TemporaryDirectory(dir=self.scratch) as folder:
             file = Path(folder, "rows.parquet")
             rows.write_parquet(file)
-            self._run_once(
-                table.dataset,
-                stem,
-                entry.content,
-                partial(self._load, table, period, columns, file),
-                lambda: self.compare(table, period, rows),
-            )
-        if present and any(column.name not in present.columns for column in columns):
+            send = partial(self._load, table, period, rows.columns, file)
+            accept = partial(self.compare, table, period, rows)
+            self._run_once(table.dataset, stem, entry.content, send, accept)
+        if found and (widened or len(rows.columns) > len(present)):
             self._describe(target, columns)
         crash_point("rows-compared")
         self._record(table.dataset, stem, entry)
 
     def create_view(self, dataset: str, name: str, sql: str, _columns: Iterable[str]) -> None:
         """Create or replace a view, unless it says the same already."""
-        from google.api_core.exceptions import NotFound
-
-        with suppress(NotFound), _explained(NotFound):
-            if self._ours(self._client.get_table(f"{dataset}.{name}")).view_query == sql:
-                return
+        found = self._find(dataset, name)
+        if found and found.view_query == sql:
+            return
         labels = ", ".join(f"('{key}', '{value}')" for key, value in self._labels.items())
         view = f"{self.identifier(dataset, name)} OPTIONS (labels = [{labels}])"
         self.query(f"CREATE OR REPLACE VIEW {view} AS {sql}")
@@ -179,6 +200,21 @@ class BigQueryWarehouse(Warehouse):
                 do=f"set location = {lies!r}, or another dataset",
             )
 
+    def _find(self, dataset: str, name: str) -> Any:
+        """Return a table or view of ours; None where there is none of that name."""
+        from google.api_core.exceptions import NotFound
+
+        with suppress(NotFound), _explained(NotFound):
+            found = self._client.get_table(f"{dataset}.{name}")
+            if found.labels.get("made-by") != _MAKER["made-by"]:
+                self.refuse_foreign(dataset, name)
+            return found
+        return None
+
+    def _columns_of(self, table: Any) -> dict[str, str]:
+        known = {own: kind for kind, own in reversed(list(self.types.items()))}
+        return {each.name: known.get(_type_of(each), ColumnType.TEXT) for each in table.schema}
+
     def _has_dataset(self, name: str) -> bool:
         from google.api_core.exceptions import NotFound
 
@@ -200,26 +236,21 @@ class BigQueryWarehouse(Warehouse):
             self._client.create_dataset(dataset, exists_ok=True)
         return True
 
-    def _make_table(self, table: Table, name: str, columns: Sequence[Column]) -> Any:
-        """Return a table, made where there is none: by month, clustered, labelled."""
-        from google.api_core.exceptions import NotFound
-        from google.cloud.bigquery import Table as BigQueryTable
-
-        place = f"{self._client.project}.{table.dataset}.{name}"
-        with suppress(NotFound), _explained(NotFound):
-            return self._ours(self._client.get_table(place))
-        made = BigQueryTable(place, schema=[_field_of(column, self.types) for column in columns])
+    def _create_table(self, table: Table, name: str, columns: Sequence[Column]) -> Any:
+        """Make a table: by month, clustered, labelled."""
+        fields = [_field_of(column, self.types) for column in columns]
+        made = self._new_table(table.dataset, name, fields)
         made.time_partitioning = self._partitioning(table)
         made.clustering_fields = self._clustering(table, columns)
-        made.labels = self._labels
         with _explained():
             return self._client.create_table(made, exists_ok=True)
 
-    def _ours(self, found: Any) -> Any:
-        """Return a table or view that was found, if finops made it."""
-        if found.labels.get("made-by") != _MAKER["made-by"]:
-            self.refuse_foreign(found.dataset_id, found.table_id)
-        return found
+    def _new_table(self, dataset: str, name: str, fields: Sequence[Any]) -> Any:
+        from google.cloud.bigquery import Table as BigQueryTable
+
+        made = BigQueryTable(f"{self._client.project}.{dataset}.{name}", schema=fields)
+        made.labels = self._labels
+        return made
 
     def _partitioning(self, table: Table) -> Any:
         from google.cloud.bigquery import TimePartitioning
@@ -233,19 +264,13 @@ class BigQueryWarehouse(Warehouse):
         allowed = [name for name in names if kinds.get(name) in ("STRING", "DATE", "TIMESTAMP")]
         return allowed[:_CLUSTERING_LIMIT] or None
 
-    def _widen(
-        self, table: Table, target: Any, there: Mapping[str, str], columns: Sequence[Column]
-    ) -> None:
+    def _widen(self, target: Any, there: Mapping[str, str], wanted: Mapping[str, str]) -> None:
         """Write the whole table anew, in one job, where a type of it holds too little."""
         from google.cloud.bigquery import QueryJobConfig
 
-        wanted = {column.name: column.type for column in columns}
-        changed = {name for name, kind in there.items() if wanted.get(name, kind) != kind}
-        if not changed:
-            return
         cells = ", ".join(
             f"{self.cast(f'`{name}`', kind, wanted[name])} AS `{name}`"
-            if name in changed
+            if name in wanted
             else f"`{name}`"
             for name, kind in there.items()
         )
@@ -259,13 +284,22 @@ class BigQueryWarehouse(Warehouse):
         )
         with _explained():
             self._client.query(f"SELECT {cells} FROM {source}", job_config=config).result()
-        self._describe(target, columns)
 
     def cast(self, value: str, present: str, wanted: str) -> str:
-        """Return SQL for a wider type; numbers go by their shortest text, as in the store."""
-        if present == ColumnType.MONEY_MAP:
-            entry = "AS STRUCT key, CAST(value AS STRING) AS value"
-            return f"ARRAY(SELECT {entry} FROM UNNEST({value}))"
+        """Return SQL for a wider type; text is what the store makes of the value."""
+        entries = f"FROM UNNEST({value}) AS entry"
+        if wanted == ColumnType.TEXT_MAP:
+            entry = "entry.key AS key, CAST(entry.value AS STRING) AS value"
+            return f"ARRAY(SELECT AS STRUCT {entry} {entries})"
+        if present.startswith("MAP("):
+            amount = present == ColumnType.MONEY_MAP
+            cell = "CAST(entry.value AS STRING)" if amount else "TO_JSON_STRING(entry.value)"
+            pairs = f"ARRAY(SELECT CONCAT(TO_JSON_STRING(entry.key), ':', {cell}) {entries})"
+            text = f"CONCAT('{{', ARRAY_TO_STRING({pairs}, ','), '}}')"
+            return f"IF(ARRAY_LENGTH({value}) = 0, NULL, {text})"
+        if wanted == ColumnType.TEXT and present in _TEXTS:
+            text, pattern, instead = _TEXTS[present]
+            return f"REGEXP_REPLACE({text.format(value)}, r'{pattern}', r'{instead}')"
         if present == ColumnType.DOUBLE:
             value = f"CAST({value} AS STRING)"
         return f"CAST({value} AS {self.types[wanted]})"
@@ -373,6 +407,9 @@ class BigQueryWarehouse(Warehouse):
 
     def _record(self, dataset: str, stem: str, entry: Publication) -> None:
         fields = [_field(name, self.types[kind]) for name, kind in LEDGER_COLUMNS.items()]
+        if not self._find(dataset, LEDGER):
+            with _explained():
+                self._client.create_table(self._new_table(dataset, LEDGER, fields), exists_ok=True)
         row = {**asdict(entry), "published_at": entry.published_at.isoformat()}
 
         def send(job_id: str, labels: dict[str, str]) -> Any:
@@ -394,6 +431,17 @@ class BigQueryWarehouse(Warehouse):
 
 
 connect = BigQueryWarehouse
+
+
+def _gone(there: Mapping[str, str], columns: Iterable[Column]) -> list[Column]:
+    """Return what a table has and the store has not, as columns without values: none is dropped."""
+    names = {column.name for column in columns}
+    missing = {name: kind for name, kind in there.items() if name not in names}
+    return [
+        Column(name, kind, f"map_entries({cell})" if kind.startswith("MAP(") else cell, name)
+        for name, kind in missing.items()
+        if (cell := f"CAST(NULL AS {kind})")
+    ]
 
 
 def _ended_well(job: Any, *, sent: bool) -> bool:
@@ -476,6 +524,14 @@ def _field(name: str, kind: str, original: str = "") -> Any:
         entry = [_field("key", "STRING"), _field("value", kind.rpartition(" ")[2].rstrip(">"))]
         return SchemaField(name, "RECORD", mode="REPEATED", fields=entry, **more)
     return SchemaField(name, kind, **more)
+
+
+def _type_of(field: Any) -> str:
+    """Return the type of a field as SQL names it."""
+    if field.field_type not in ("RECORD", "STRUCT"):
+        return str(_SQL_NAMES.get(field.field_type, field.field_type))
+    entry = ", ".join(f"{each.name} {_type_of(each)}" for each in field.fields)
+    return f"ARRAY<STRUCT<{entry}>>"
 
 
 def _described(field: Any, original: str) -> Any:

@@ -27,7 +27,16 @@ from finops.faults import crash_point
 from finops.period import BillingPeriod
 from finops.rows import JSON, PUBLISHED_TIME, Column, Rows
 from finops.sql import identifier, literal
-from finops.warehouses import LEDGER, LEDGER_COLUMNS, Finding, Publication, Table, Warehouse
+from finops.warehouses import (
+    LEDGER,
+    LEDGER_COLUMNS,
+    Finding,
+    Publication,
+    RemakeViews,
+    Table,
+    Warehouse,
+    widened_columns,
+)
 
 _PROBE = "finops_check"
 _OURS = "made by open-finops"
@@ -40,6 +49,12 @@ JOIN pg_attribute AS attribute ON attribute.attrelid = class.oid
 WHERE namespace.nspname = $1 AND class.relkind IN ('r', 'p', 'v')
       AND attribute.attnum > 0 AND NOT attribute.attisdropped
 ORDER BY class.relname, attribute.attnum
+"""
+_GRANTS = """
+SELECT format('GRANT %s ON %I.%I TO %s', privilege_type, table_schema, table_name,
+              CASE grantee WHEN 'PUBLIC' THEN grantee ELSE quote_ident(grantee) END)
+FROM information_schema.role_table_grants
+WHERE table_schema = $1 AND table_name = $2 AND grantee <> grantor
 """
 _LOGIN = "check user and password: uri, PGUSER, PGPASSWORD, ~/.pgpass"
 _DEPENDENT = ("2BP01", "0A000")
@@ -114,7 +129,14 @@ class PostgresWarehouse(Warehouse):
         """Return the ledger; empty where none was made yet."""
         return super().ledger(dataset) if LEDGER in self.catalog(dataset) else {}
 
-    def replace(self, table: Table, period: BillingPeriod, rows: Rows, entry: Publication) -> None:
+    def replace(
+        self,
+        table: Table,
+        period: BillingPeriod,
+        rows: Rows,
+        entry: Publication,
+        remake_views: RemakeViews,
+    ) -> None:
         """Delete and copy in one transaction with the ledger; what it needs is made before.
 
         New columns and tables are committed first: to add them locks readers out for a moment,
@@ -122,7 +144,7 @@ class PostgresWarehouse(Warehouse):
         """
         with self._transaction():
             self._lock(table)
-            columns = self._prepare(table, period, rows)
+            columns = self._prepare(table, period, rows, remake_views)
         part = table.part(period)
         with self._transaction():
             self._lock(table)
@@ -171,7 +193,9 @@ class PostgresWarehouse(Warehouse):
                 "a table was written and removed" + ("" if there else "; the schema can be made"),
             )
 
-    def _prepare(self, table: Table, period: BillingPeriod, rows: Rows) -> tuple[Column, ...]:
+    def _prepare(
+        self, table: Table, period: BillingPeriod, rows: Rows, remake_views: RemakeViews
+    ) -> tuple[Column, ...]:
         """Make what is missing, and return the columns as they are to be copied."""
         dataset, holding, part = table.dataset, table.holding(period), table.part(period)
         self._make_schema(dataset)
@@ -186,7 +210,8 @@ class PostgresWarehouse(Warehouse):
         if not there:
             self._create_table(table, holding, columns)
         else:
-            self._grow(table, holding, there, columns)
+            with self._without_views(table, there, columns, remake_views):
+                self._grow(table.dataset, holding, there, columns)
         if part not in present and table.partitioned:
             whole, own = identifier(dataset, holding), identifier(dataset, part)
             self._execute(f"CREATE TABLE {own} (LIKE {whole} INCLUDING ALL)")
@@ -204,28 +229,53 @@ class PostgresWarehouse(Warehouse):
         self._execute(f"COMMENT ON TABLE {made} IS {literal(_OURS)}")
         self._comment(table.dataset, name, columns)
 
+    @contextmanager
+    def _without_views(
+        self,
+        table: Table,
+        there: Mapping[str, str],
+        columns: Sequence[Column],
+        remake_views: RemakeViews,
+    ) -> Iterator[None]:
+        """Take our views away while a type widens, which PostgreSQL wants, and grant them again."""
+        if not widened_columns(there, columns):
+            yield
+            return
+        grants = [
+            grant
+            for view in table.views
+            for (grant,) in self._execute(_GRANTS, [table.dataset, view])
+        ]
+        for view in table.views:
+            self._execute(f"DROP VIEW IF EXISTS {identifier(table.dataset, view)}")
+        yield
+        remake_views()
+        for grant in grants:
+            self._execute(grant)
+
     def _grow(
-        self, table: Table, name: str, there: Mapping[str, str], columns: Sequence[Column]
+        self, dataset: str, name: str, there: Mapping[str, str], columns: Sequence[Column]
     ) -> None:
         """Add the columns that the table lacks, and widen those that hold too little."""
-        changed = identifier(table.dataset, name)
+        changed = identifier(dataset, name)
         added = [each for each in columns if each.name not in there]
-        widened = [each for each in columns if there.get(each.name, each.type) != each.type]
-        for view in table.views if widened else ():
-            self._execute(f"DROP VIEW IF EXISTS {identifier(table.dataset, view)}")
         changes = [f"ADD COLUMN {identifier(each.name)} {self.types[each.type]}" for each in added]
-        for each in widened:
+        for each in widened_columns(there, columns):
             cell, kind = identifier(each.name), self.types[each.type]
             value = self.cast(cell, there[each.name], each.type)
             changes.append(f"ALTER COLUMN {cell} TYPE {kind} USING {value}")
         if changes:
             self._execute(f"ALTER TABLE {changed} {', '.join(changes)}")
-            self._comment(table.dataset, name, added)
+            self._comment(dataset, name, added)
 
     def cast(self, value: str, present: str, wanted: str) -> str:
-        """Return SQL for a wider type; numbers go by their shortest text, as in the store."""
+        """Return SQL for a wider type; text is what the store makes of the value."""
         if present == ColumnType.MONEY and wanted == ColumnType.TEXT:
             return f"rtrim(rtrim({value}::text, '0'), '.')"
+        if present == PUBLISHED_TIME and wanted == ColumnType.TEXT:
+            return f"timezone('UTC', {value})::text"
+        if present == ColumnType.DOUBLE and wanted == ColumnType.TEXT:
+            return rf"regexp_replace({value}::text, '^-?[0-9]+$', '\&.0')"
         if present == ColumnType.DOUBLE:
             return f"{value}::text::{self.types[wanted]}"
         return f"{value}::{self.types[wanted]}"
@@ -335,8 +385,9 @@ def _from_driver(error: Any) -> FinopsError:
     for prefix, (kind, do) in _ERRORS.items():
         if state.startswith(prefix):
             return kind(what, do=do)
-    if "authentication" in what or "no password" in what or "pg_hba" in what:
+    # What fails before there is a connection has no SQLSTATE.
+    if re.search("authentication|password|pg_hba|role .* does not exist|permi(tted|ssion)", what):
         return AccessError(what, do=_LOGIN)
-    if "does not exist" in what and not state:
-        return ConfigError(what, do="check database and user in uri, PGDATABASE, PGUSER")
+    if "does not exist" in what:
+        return ConfigError(what, do="create the database, or name another in uri or PGDATABASE")
     return UnavailableError(what, do="check uri, network and server, then run again")

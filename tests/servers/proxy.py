@@ -1,4 +1,4 @@
-"""A proxy before the S3 server that harms chosen answers, as networks and buckets do."""
+"""A proxy before a storage's server that harms chosen answers, as networks and buckets do."""
 
 import contextlib
 import http.client
@@ -15,7 +15,7 @@ _ERROR = "<Error><Code>{code}</Code><Message>a test says so</Message></Error>"
 
 @dataclass
 class Answer:
-    """What the S3 server answered, to be harmed before it goes on."""
+    """What the server answered, to be harmed before it goes on."""
 
     status: int
     headers: dict
@@ -63,13 +63,16 @@ class Proxy:
         with self.lock:
             return [fault for fault in self.faults if fault.applies(method, path)]
 
-    def fetch(self, method, path, headers):
+    def fetch(self, method, path, headers, body=b""):
         place = urlsplit(self.upstream)
         connection = http.client.HTTPConnection(place.hostname, place.port, timeout=60)
         with contextlib.closing(connection):
-            connection.request(method, path, headers=headers)
+            connection.request(method, path, body or None, headers)
             response = connection.getresponse()
             kept = {name: text for name, text in response.getheaders() if name not in _OWN}
+            if response.getheader("Transfer-Encoding"):
+                kept["Content-Length"] = len(came := response.read())
+                return Answer(response.status, kept, came)
             return Answer(response.status, kept, response.read())
 
 
@@ -79,24 +82,19 @@ _OWN = ("Connection", "Transfer-Encoding", "Server", "Date")
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
-    def do_GET(self):
-        self._pass_on("GET")
-
-    def do_HEAD(self):
-        self._pass_on("HEAD")
-
-    def _pass_on(self, method):
-        proxy = self.server.proxy
+    def _pass_on(self):
+        proxy, method = self.server.proxy, self.command
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         faults = proxy.applying(method, self.path)
         for fault in faults:
             if fault.before:
                 fault.before()
-        answer = proxy.fetch(method, self.path, dict(self.headers))
+        answer = proxy.fetch(method, self.path, dict(self.headers), body)
         for fault in faults:
             if fault.after:
                 fault.after(answer)
         with contextlib.suppress(ConnectionError):
-            self._send(answer, with_body=method == "GET")
+            self._send(answer, with_body=method != "HEAD")
         if answer.sent is None:
             proxy.served[method, urlsplit(self.path).path] += 1
 
@@ -115,6 +113,10 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
 
+for method in ("GET", "HEAD", "PUT", "POST", "DELETE"):
+    setattr(_Handler, f"do_{method}", _Handler._pass_on)
+
+
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
@@ -123,9 +125,9 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def proxy_before(upstream):
+def proxy_before(upstream, kind=Proxy):
     """Yield a proxy before ``upstream`` on a port of its own."""
-    proxy = Proxy(upstream)
+    proxy = kind(upstream)
     with _Server(("127.0.0.1", 0), _Handler) as server:
         server.proxy = proxy
         proxy.url = f"http://127.0.0.1:{server.server_port}"

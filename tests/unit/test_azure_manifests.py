@@ -17,7 +17,7 @@ MONTH = "20240101-20240131"
 
 
 class MemoryContainer:
-    """A container as Azure has it: any text is a key, and nothing is tidied."""
+    """A store as Azure has it: any text is a key, and nothing is tidied."""
 
     def __init__(self, *, live=True):
         self.live = live
@@ -76,32 +76,32 @@ def export(**settings):
 
 
 @pytest.fixture
-def container():
+def store():
     return MemoryContainer()
 
 
-def only(container, **settings):
-    (delivery,) = list_deliveries(container, export(**settings))
+def only(store, **settings):
+    (delivery,) = list_deliveries(store, export(**settings))
     return delivery
 
 
-def failure(container, **settings):
-    found = only(container, **settings)
+def failure(store, **settings):
+    found = only(store, **settings)
     assert isinstance(found, FailedDelivery)
     return found.error
 
 
-def test_a_run_is_what_its_manifest_says(container):
-    key = container.put_run()
+def test_a_run_is_what_its_manifest_says(store):
+    key = store.put_run()
 
-    found = only(container)
+    found = only(store)
 
     assert isinstance(found, Delivery)
     assert (str(found.period), found.delivery_id, found.shape) == ("2024-01", RUN, "costs")
     assert (found.file_format, found.compression) == ("csv", "gzip")
     ((file),) = found.files
     assert (file.key, file.label, file.rows) == (key, "ActualCost", 3)
-    assert file.etag == container.head_object(key).etag
+    assert file.etag == store.head_object(key).etag
     assert found.delivered_at == datetime(2024, 2, 2, 4, 27, 12, 523444, tzinfo=UTC)
     assert found.manifest_key.endswith(f"{RUN}/manifest.json")
     assert found.notices == (
@@ -109,24 +109,24 @@ def test_a_run_is_what_its_manifest_says(container):
     )
 
 
-def test_the_month_is_that_of_the_folder_though_a_run_ends_before_it(container):
-    container.put_run()
+def test_the_month_is_that_of_the_folder_though_a_run_ends_before_it(store):
+    store.put_run()
 
-    assert str(only(container).period) == "2024-01"
-
-
-def test_of_several_runs_the_newest_counts(container):
-    container.put_run(run=OTHER, at="202401152300", modified="2024-01-15")
-    key = container.put_run(run=RUN, at="202401160427", modified="2024-01-16")
-
-    assert [file.key for file in only(container).files] == [key]
+    assert str(only(store).period) == "2024-01"
 
 
-def test_without_a_time_in_the_folders_name_the_manifests_own_time_tells(container):
-    container.put_run(run=OTHER, at="", modified="2024-01-15")
-    container.put_run(run=RUN, at="", modified="2024-01-16")
+def test_of_several_runs_the_newest_counts(store):
+    store.put_run(run=OTHER, at="202401152300", modified="2024-01-15")
+    key = store.put_run(run=RUN, at="202401160427", modified="2024-01-16")
 
-    assert only(container).delivery_id == RUN
+    assert [file.key for file in only(store).files] == [key]
+
+
+def test_without_a_time_in_the_folders_name_the_manifests_own_time_tells(store):
+    store.put_run(run=OTHER, at="", modified="2024-01-15")
+    store.put_run(run=RUN, at="", modified="2024-01-16")
+
+    assert only(store).delivery_id == RUN
 
 
 def test_in_a_copy_the_time_in_the_manifest_tells():
@@ -138,37 +138,35 @@ def test_in_a_copy_the_time_in_the_manifest_tells():
     assert only(copy).delivery_id == RUN
 
 
-def test_a_run_without_manifest_waits_and_the_one_before_counts(container):
-    container.put_run(run=OTHER, at="202401150427", modified="2024-01-15")
-    container.put(
-        f"costs/actual/{MONTH}/202401160427/{RUN}/part_0_0001.csv.gz", "half", "2024-01-16"
-    )
+def test_a_run_without_manifest_waits_and_the_one_before_counts(store):
+    store.put_run(run=OTHER, at="202401150427", modified="2024-01-15")
+    store.put(f"costs/actual/{MONTH}/202401160427/{RUN}/part_0_0001.csv.gz", "half", "2024-01-16")
 
-    assert only(container).delivery_id == OTHER
+    assert only(store).delivery_id == OTHER
 
 
-def test_a_month_with_no_complete_run_waits(container):
-    container.put(f"costs/actual/{MONTH}/{RUN}/part_0_0001.csv.gz", "half")
+def test_a_month_with_no_complete_run_waits(store):
+    store.put(f"costs/actual/{MONTH}/{RUN}/part_0_0001.csv.gz", "half")
 
-    error = failure(container)
+    error = failure(store)
 
     assert isinstance(error, TemporaryError)
     assert error.code == "in-progress"
 
 
-def test_files_newer_than_their_manifest_wait(container):
-    key = container.put_run()
+def test_files_newer_than_their_manifest_wait(store):
+    key = store.put_run()
     now = (datetime.now(UTC) - timedelta(minutes=5)).replace(tzinfo=None).isoformat()
-    container.put(key, "the next run", now)
+    store.put(key, "the next run", now)
 
-    assert failure(container).code == "in-progress"
+    assert failure(store).code == "in-progress"
 
 
-def test_both_exports_are_one_delivery(container):
-    actual = container.put_run()
-    amortized = container.put_run("amortized", OTHER, type_="AmortizedCost")
+def test_both_exports_are_one_delivery(store):
+    actual = store.put_run()
+    amortized = store.put_run("amortized", OTHER, type_="AmortizedCost")
 
-    found = only(container, amortized_name="amortized")
+    found = only(store, amortized_name="amortized")
 
     labels = [(file.key, file.label) for file in found.files]
     assert labels == [(actual, "ActualCost"), (amortized, "AmortizedCost")]
@@ -176,32 +174,32 @@ def test_both_exports_are_one_delivery(container):
     assert found.notices == ()
 
 
-def test_an_unfinished_amortized_run_lets_the_whole_month_wait(container):
-    container.put_run()
-    container.put(f"costs/amortized/{MONTH}/{OTHER}/part_0_0001.csv.gz", "half")
+def test_an_unfinished_amortized_run_lets_the_whole_month_wait(store):
+    store.put_run()
+    store.put(f"costs/amortized/{MONTH}/{OTHER}/part_0_0001.csv.gz", "half")
 
-    assert failure(container, amortized_name="amortized").code == "in-progress"
+    assert failure(store, amortized_name="amortized").code == "in-progress"
 
 
-def test_a_month_that_one_export_lacks_is_told(container):
-    container.put_run()
+def test_a_month_that_one_export_lacks_is_told(store):
+    store.put_run()
     other = f"costs/amortized/20231201-20231231/{OTHER}"
     manifest = manifest_2024(f"{other}/a.csv.gz", OTHER, "AmortizedCost")
     manifest["runInfo"]["startDate"] = "2023-12-01"
-    container.put(f"{other}/a.csv.gz", "x")
-    container.put(f"{other}/manifest.json", json.dumps(manifest))
+    store.put(f"{other}/a.csv.gz", "x")
+    store.put(f"{other}/manifest.json", json.dumps(manifest))
 
-    january, december = list_deliveries(container, export(amortized_name="amortized"))
+    january, december = list_deliveries(store, export(amortized_name="amortized"))
 
     assert "no AmortizedCost" in january.notices[0]
     assert "no ActualCost" in december.notices[0]
     assert [file.label for file in december.files] == ["AmortizedCost"]
 
 
-def test_an_amortized_export_alone_is_taken(container):
-    container.put_run("amortized", type_="AmortizedCost")
+def test_an_amortized_export_alone_is_taken(store):
+    store.put_run("amortized", type_="AmortizedCost")
 
-    found = only(container, export_name="", amortized_name="amortized")
+    found = only(store, export_name="", amortized_name="amortized")
 
     assert found.files[0].label == "AmortizedCost"
 
@@ -214,56 +212,56 @@ def test_an_amortized_export_alone_is_taken(container):
         ("FocusCost", "AmortizedCost"),
     ],
 )
-def test_two_exports_that_would_count_cost_twice_are_refused(container, first, second):
-    container.put_run(type_=first)
-    container.put_run("amortized", OTHER, type_=second)
+def test_two_exports_that_would_count_cost_twice_are_refused(store, first, second):
+    store.put_run(type_=first)
+    store.put_run("amortized", OTHER, type_=second)
 
     with pytest.raises(ConfigError, match=r"is (Focus|Actual|Amortized)Cost"):
-        list_deliveries(container, export(amortized_name="amortized"))
+        list_deliveries(store, export(amortized_name="amortized"))
 
 
 @pytest.mark.parametrize("type_", ["PriceSheet", "ReservationTransactions", "ReservationDetails"])
-def test_an_export_that_is_no_bill_is_refused(container, type_):
-    container.put_run(type_=type_)
+def test_an_export_that_is_no_bill_is_refused(store, type_):
+    store.put_run(type_=type_)
 
-    error = failure(container)
+    error = failure(store)
 
     assert type_ in error.what
     assert error.exit_code == 78
 
 
-def test_usage_of_a_management_group_is_actual_cost(container):
-    container.put_run(type_="Usage")
+def test_usage_of_a_management_group_is_actual_cost(store):
+    store.put_run(type_="Usage")
 
-    assert only(container).files[0].label == "ActualCost"
+    assert only(store).files[0].label == "ActualCost"
 
 
-def test_a_focus_export_needs_no_other(container):
-    container.put_run(type_="FocusCost")
+def test_a_focus_export_needs_no_other(store):
+    store.put_run(type_="FocusCost")
 
-    found = only(container)
+    found = only(store)
 
     assert (found.shape, found.files[0].label, found.notices) == ("focus", "", ())
 
 
-def test_manifests_of_2021_have_the_run_in_their_place(container):
+def test_manifests_of_2021_have_the_run_in_their_place(store):
     folder = f"costs/actual/{MONTH}/202402020427/{RUN}"
-    container.put(f"{folder}/000001.csv", "x")
+    store.put(f"{folder}/000001.csv", "x")
     blobs = [{"blobName": f"{folder}/000001.csv", "dataRowCount": 490, "headerRowCount": 1}]
     plain = {"manifestVersion": "2021-01-01", "blobCount": 1, "dataRowCount": 490, "blobs": blobs}
-    container.put(f"{folder}/_Manifest.json", json.dumps(plain))
+    store.put(f"{folder}/_Manifest.json", json.dumps(plain))
 
-    found = only(container)
+    found = only(store)
 
     assert (found.delivery_id, found.files[0].label) == (RUN, "ActualCost")
     assert found.delivered_at == datetime(2024, 2, 2, 4, 27, tzinfo=UTC)
 
 
-def test_of_old_exports_without_manifest_the_newest_file_is_the_run(container):
-    container.put(f"costs/actual/{MONTH}/actual_{OTHER}.csv", "old", "2024-01-15")
-    container.put(f"costs/actual/{MONTH}/actual_{RUN}.csv", "new", "2024-01-16")
+def test_of_old_exports_without_manifest_the_newest_file_is_the_run(store):
+    store.put(f"costs/actual/{MONTH}/actual_{OTHER}.csv", "old", "2024-01-15")
+    store.put(f"costs/actual/{MONTH}/actual_{RUN}.csv", "new", "2024-01-16")
 
-    found = only(container)
+    found = only(store)
 
     assert (found.delivery_id, len(found.files), found.manifest_key) == (RUN, 1, "")
     assert found.files[0].key.endswith(f"{RUN}.csv")
@@ -277,19 +275,19 @@ def test_of_old_exports_without_manifest_the_newest_file_is_the_run(container):
         {"blobs": [{"blobName": "", "dataRowCount": 0}], "blobCount": 1, "dataRowCount": 0},
     ],
 )
-def test_an_empty_run_is_a_delivery_without_files(container, empty):
-    container.put_run(**empty)
+def test_an_empty_run_is_a_delivery_without_files(store, empty):
+    store.put_run(**empty)
 
-    assert only(container).files == ()
+    assert only(store).files == ()
 
 
-def test_blanks_in_blob_names_are_not_part_of_them(container):
+def test_blanks_in_blob_names_are_not_part_of_them(store):
     key = f"costs/actual/{MONTH}/{RUN}/part0.csv"
-    container.put(key, "x")
+    store.put(key, "x")
     name = f" costs/actual/{MONTH}/ {RUN}/part0.csv"
-    container.put(f"costs/actual/{MONTH}/{RUN}/manifest.json", json.dumps(manifest_2024(name, RUN)))
+    store.put(f"costs/actual/{MONTH}/{RUN}/manifest.json", json.dumps(manifest_2024(name, RUN)))
 
-    assert only(container).files[0].key == key
+    assert only(store).files[0].key == key
 
 
 @pytest.mark.parametrize(
@@ -301,16 +299,16 @@ def test_blanks_in_blob_names_are_not_part_of_them(container):
         "secret.csv",
     ],
 )
-def test_keys_outside_the_export_or_month_are_refused(container, key):
-    container.put_run(blobs=[{"blobName": key}])
+def test_keys_outside_the_export_or_month_are_refused(store, key):
+    store.put_run(blobs=[{"blobName": key}])
 
-    assert failure(container).code == "foreign-key"
+    assert failure(store).code == "foreign-key"
 
 
-def test_a_missing_file_is_the_failure_of_its_month(container):
-    container.put_run(blobs=[{"blobName": f"costs/actual/{MONTH}/{RUN}/gone.csv"}])
+def test_a_missing_file_is_the_failure_of_its_month(store):
+    store.put_run(blobs=[{"blobName": f"costs/actual/{MONTH}/{RUN}/gone.csv"}])
 
-    assert failure(container).code == "missing-object"
+    assert failure(store).code == "missing-object"
 
 
 @pytest.mark.parametrize(
@@ -328,50 +326,50 @@ def test_a_missing_file_is_the_failure_of_its_month(container):
         '{"runInfo": {"startDate": "2024-02-01"}}',
     ],
 )
-def test_what_is_no_manifest_of_the_month_is_refused(container, body):
-    container.put(f"costs/actual/{MONTH}/{RUN}/manifest.json", body)
+def test_what_is_no_manifest_of_the_month_is_refused(store, body):
+    store.put(f"costs/actual/{MONTH}/{RUN}/manifest.json", body)
 
-    assert failure(container).code == "bad-manifest"
+    assert failure(store).code == "bad-manifest"
 
 
-def test_spans_of_days_that_are_no_month_are_left_out(container):
-    container.put_run()
+def test_spans_of_days_that_are_no_month_are_left_out(store):
+    store.put_run()
     for span in (
         "20240110-20240116",
         "20240101-20240229",
         "20240101-20240130",
         "20241301-20241331",
     ):
-        container.put(f"costs/actual/{span}/{RUN}/manifest.json", "{}")
+        store.put(f"costs/actual/{span}/{RUN}/manifest.json", "{}")
 
-    assert len(list_deliveries(container, export())) == 1
+    assert len(list_deliveries(store, export())) == 1
 
 
-def test_two_exports_under_the_prefix_must_be_named(container):
-    container.put_run()
-    container.put_run("amortized", OTHER)
+def test_two_exports_under_the_prefix_must_be_named(store):
+    store.put_run()
+    store.put_run("amortized", OTHER)
 
     with pytest.raises(ConfigError, match="2 exports lie under the prefix"):
-        list_deliveries(container, export(export_name=""))
+        list_deliveries(store, export(export_name=""))
 
 
-def test_an_export_whose_name_begins_alike_is_another(container):
-    container.put_run("actual-old", OTHER)
-    container.put_run()
+def test_an_export_whose_name_begins_alike_is_another(store):
+    store.put_run("actual-old", OTHER)
+    store.put_run()
 
-    assert only(container).delivery_id == RUN
+    assert only(store).delivery_id == RUN
 
 
-def test_no_run_at_all_is_an_error_that_says_where(container):
+def test_no_run_at_all_is_an_error_that_says_where(store):
     with pytest.raises(ConfigError, match="no run of actual lies under the prefix 'costs'"):
-        list_deliveries(container, export())
+        list_deliveries(store, export())
 
 
-def test_exports_are_found_with_what_they_are(container):
-    container.put_run()
-    container.put_run("amortized", OTHER, type_="AmortizedCost")
+def test_exports_are_found_with_what_they_are(store):
+    store.put_run()
+    store.put_run("amortized", OTHER, type_="AmortizedCost")
 
-    found = list_exports(container, export(export_name="nothing"))
+    found = list_exports(store, export(export_name="nothing"))
 
     assert [(each.prefix, each.name, each.shape) for each in found] == [
         ("costs", "actual", "ActualCost"),
@@ -380,11 +378,11 @@ def test_exports_are_found_with_what_they_are(container):
     assert str(found[0].first) == "2024-01"
 
 
-def test_files_of_both_exports_must_have_one_form(container):
-    container.put_run()
+def test_files_of_both_exports_must_have_one_form(store):
+    store.put_run()
     folder = f"costs/amortized/{MONTH}/{OTHER}"
-    container.put(f"{folder}/a.snappy.parquet", "x")
+    store.put(f"{folder}/a.snappy.parquet", "x")
     manifest = manifest_2024(f"{folder}/a.snappy.parquet", OTHER, "AmortizedCost")
-    container.put(f"{folder}/manifest.json", json.dumps(manifest))
+    store.put(f"{folder}/manifest.json", json.dumps(manifest))
 
-    assert failure(container, amortized_name="amortized").code == "two-forms"
+    assert failure(store, amortized_name="amortized").code == "two-forms"

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
 PERIOD_COLUMN = "billing_period"
 START_COLUMN = "billing_period_start"  # beside it where rows are published: a DATE
@@ -50,13 +51,44 @@ class SourceColumn:
     """A file's column with the vendor's ``original`` name and the type it is stored in.
 
     ``position`` is its place in the vendor's contract, which orders the columns of
-    ``billing``; columns outside the contract follow by name.
+    ``billing``; columns outside the contract follow by name. ``reading`` is SQL that makes the
+    stored value of the text ``{cell}``, where that takes more than a cast. With ``constant``
+    the column is not in the file: every row of it has this text.
     """
 
     file_column: FileColumn
     original: str
     type: ColumnType
     position: int | None = None
+    reading: str = ""
+    constant: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FoundCell:
+    """A cell of a data file, and the column that it stands in."""
+
+    column: FileColumn
+    text: str
+
+
+class DataFileView(Protocol):
+    """A data file, for a vendor that must look at its values to know how they are written."""
+
+    @property
+    def label(self) -> str:
+        """What the delivery says of the file."""
+        ...
+
+    def find(
+        self, columns: Sequence[FileColumn], patterns: Sequence[str]
+    ) -> list[FoundCell | None]:
+        """Return for each regular expression a cell of these columns that begins with it."""
+        ...
+
+    def place(self, cell: FoundCell) -> str:
+        """Say where a cell stands: file and line."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,7 @@ _SECRETS = tuple(
 DEFAULT_FILE = Path("config.toml")
 _HERE = Path(__file__).parent
 VENDORS = tuple(sorted(found.name for found in pkgutil.iter_modules([str(_HERE / "vendors")])))
+DEFAULT_VENDOR = "aws"  # whom commands mean that name none
 WAREHOUSES = tuple(
     sorted(found.name for found in pkgutil.iter_modules([str(_HERE / "warehouses")]))
 )
@@ -62,7 +63,7 @@ class Key:
     """One configuration key. ``kind`` is str, int, size, path, place, period or name.
 
     ``example`` is what documentation shows of a key that has no default; ``limits`` are the
-    smallest and the largest number.
+    smallest and the largest number. ``vendor`` is the only one whose exports have the key.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Key:
     short_environment: bool = True
     example: str = ""
     limits: tuple[int, int] = (0, 0)
+    vendor: str = ""
 
 
 PROJECT_KEYS = (
@@ -120,7 +122,19 @@ EXPORT_KEYS = (
     ),
     Key("prefix", "what stands before the export's name in every key", example="cur-reports"),
     Key("export_name", "name of the report or data export", example="monthly-cur"),
-    Key("cur_version", "form of the export", "auto", choices=("auto", "v1", "v2", "focus")),
+    Key(
+        "amortized_name",
+        "name of the AmortizedCost export beside export_name",
+        example="daily-amortized",
+        vendor="azure",
+    ),
+    Key(
+        "cur_version",
+        "form of the export",
+        "auto",
+        choices=("auto", "v1", "v2", "focus"),
+        vendor="aws",
+    ),
     Key("export_format", "form of the data files", "auto", choices=("auto", "csv", "parquet")),
     Key(
         "table_strategy",
@@ -131,12 +145,19 @@ EXPORT_KEYS = (
     Key("start_date", "first billing period, YYYY-MM", "", "period", example="2024-01"),
     Key("end_date", "last billing period, YYYY-MM", "", "period", example="2024-12"),
     Key("dataset", "schema in the database; default: the vendor's own", example="aws_billing"),
-    Key("region", "region of the bucket", short_environment=False, example="eu-central-1"),
+    Key(
+        "region",
+        "region of the bucket",
+        short_environment=False,
+        example="eu-central-1",
+        vendor="aws",
+    ),
     Key(
         "profile",
         "profile of the cloud's own configuration",
         short_environment=False,
         example="billing",
+        vendor="aws",
     ),
     Key(
         "endpoint",
@@ -185,6 +206,7 @@ class Export:
     bucket: str = ""
     prefix: str = ""
     export_name: str = ""
+    amortized_name: str = ""
     cur_version: str = "auto"
     export_format: str = "auto"
     table_strategy: str = "separate"
@@ -323,8 +345,8 @@ def load_config(
     """Read and check the whole configuration.
 
     ``file`` is the one named by the user, or None for ``./config.toml`` if it is there.
-    ``flags`` holds what was given on the command line, by key name, and ``export`` for the
-    export that they are meant for.
+    ``flags`` holds what was given on the command line, by key name, and ``vendor`` and
+    ``export`` for the export that they are meant for.
 
     Raises:
         ConfigError: a file is missing, a key is unknown, a value has the wrong type.
@@ -332,7 +354,7 @@ def load_config(
     sources = _read_sources(file, environment, flags)
     _refuse_unknown(sources)
     project = {key.name: _resolve(sources, "project", key) for key in PROJECT_KEYS}
-    exports = [export for vendor in VENDORS for export in _exports(sources, vendor)]
+    exports = [export for vendor in _vendors(sources) for export in _exports(sources, vendor)]
     warehouses = [_warehouse(sources, name) for name in sources.table("warehouse")]
     _refuse_shared_datasets(exports)
     return Config(
@@ -344,13 +366,18 @@ def load_config(
     )
 
 
+def export_keys(vendor: str) -> tuple[Key, ...]:
+    """Return the keys of a vendor's exports: those of all vendors, and its own."""
+    return tuple(key for key in EXPORT_KEYS if key.vendor in ("", vendor))
+
+
 def check_flags(vendor: str, flags: Mapping[str, Any]) -> Export:
     """Check flags as ``load_config`` would, and return the export that they alone describe.
 
     Raises:
         ConfigError: a value is impossible.
     """
-    sources = _Sources(None, "", {}, {}, flags)
+    sources = _Sources(None, "", {}, {}, {**flags, "vendor": vendor})
     for key in PROJECT_KEYS:
         _resolve(sources, "project", key)
     return _export(sources, vendor, "default")
@@ -362,7 +389,7 @@ def environment_names(section: str, key: Key) -> list[str]:
     names = ["_".join(["FINOPS", *words])]
     if section == "project":
         names.append(f"FINOPS_{key.name.upper()}")
-    if section in VENDORS and key.short_environment:
+    if section == DEFAULT_VENDOR and key.short_environment:
         names.append("_".join(words))
     return names
 
@@ -401,12 +428,12 @@ def _read_sources(
 def _refuse_unknown(sources: _Sources) -> None:
     _refuse_names(sources, "", sources.document, ["project", "warehouse", *VENDORS])
     _refuse_names(sources, "project", sources.table("project"), [k.name for k in PROJECT_KEYS])
-    export_keys = [key.name for key in EXPORT_KEYS]
     for vendor in VENDORS:
-        _refuse_names(sources, vendor, sources.table(vendor), [*export_keys, "exports"])
+        names = [key.name for key in export_keys(vendor)]
+        _refuse_names(sources, vendor, sources.table(vendor), [*names, "exports"])
         for name in sources.table(f"{vendor}.exports"):
             section = f"{vendor}.exports.{name}"
-            _refuse_names(sources, section, sources.table(section), export_keys)
+            _refuse_names(sources, section, sources.table(section), names)
     for name in sources.table("warehouse"):
         section = f"warehouse.{name}"
         _refuse_names(sources, section, sources.table(section), [k.name for k in WAREHOUSE_KEYS])
@@ -427,6 +454,18 @@ def _refuse_names(
         )
 
 
+def _vendors(sources: _Sources) -> list[str]:
+    """Return the vendors that are configured or named by the command; if none is, the usual one."""
+    named = sources.flags.get("vendor")
+    found = [vendor for vendor in VENDORS if vendor == named or _is_configured(sources, vendor)]
+    return found or [DEFAULT_VENDOR]
+
+
+def _is_configured(sources: _Sources, vendor: str) -> bool:
+    found = (_lookup(sources, vendor, key) for key in export_keys(vendor))
+    return vendor in sources.document or any(found)
+
+
 def _exports(sources: _Sources, vendor: str) -> Iterator[Export]:
     named = sources.table(f"{vendor}.exports")
     _refuse_unaimed_flags(sources, vendor, named)
@@ -445,14 +484,19 @@ def _exports(sources: _Sources, vendor: str) -> Iterator[Export]:
 def _names_an_export(sources: _Sources, vendor: str) -> bool:
     """Tell whether ``[vendor]`` is an export of its own, not only defaults for others."""
     place = [key for key in EXPORT_KEYS if key.name in ("prefix", "export_name")]
-    flagged = sources.flags.get("export") == "default"
+    flagged = _aims_at(sources, vendor) and sources.flags.get("export") == "default"
     return flagged or any(_lookup(sources, vendor, key) for key in place)
+
+
+def _aims_at(sources: _Sources, vendor: str) -> bool:
+    """Tell whether the flags of this command are meant for a vendor's exports."""
+    return vendor == (sources.flags.get("vendor") or DEFAULT_VENDOR)
 
 
 def _refuse_unaimed_flags(sources: _Sources, vendor: str, named: Mapping[str, Any]) -> None:
     """With several exports, a flag that names a place must say whose it is."""
     given = [name for name in ("bucket", "prefix", "export_name") if sources.flags.get(name)]
-    if named and given and not sources.flags.get("export"):
+    if named and given and _aims_at(sources, vendor) and not sources.flags.get("export"):
         flag = given[0].replace("_", "-")
         raise ConfigError(
             f"--{flag} with several configured exports could mean any of them",
@@ -467,7 +511,7 @@ def _export(sources: _Sources, vendor: str, name: str) -> Export:
     )
     values = {
         key.name: _resolve(sources, section, key, own_dataset if key.name == "dataset" else None)
-        for key in EXPORT_KEYS
+        for key in export_keys(vendor)
     }
     _check_dataset(values["dataset"], section, sources)
     start, end = values["start_date"], values["end_date"]
@@ -530,8 +574,8 @@ def _lookup(sources: _Sources, section: str, key: Key) -> tuple[Any, str, Path] 
     """Find a value, its source and the folder that relative paths in it start from."""
     vendor, _, rest = section.partition(".exports.")
     flagged = sources.flags.get(key.name)
-    aimed = section == "project" or sources.flags.get("export") in (None, rest or "default")
-    if flagged is not None and aimed and not section.startswith("warehouse"):
+    its_export = sources.flags.get("export") in (None, rest or "default")
+    if flagged is not None and (section == "project" or (_aims_at(sources, vendor) and its_export)):
         return flagged, f"flag --{key.name.replace('_', '-')}", Path()
     for name in environment_names(section, key):
         if sources.environment.get(name):

@@ -25,11 +25,17 @@ class StoredObject:
 
 @dataclass(frozen=True, slots=True)
 class DataFile:
-    """One CSV or Parquet file of a delivery, as the listing showed it; ``size`` in bytes."""
+    """One CSV or Parquet file of a delivery, as the listing showed it; ``size`` in bytes.
+
+    ``label`` is what the vendor has to know of it again when it is loaded; ``rows`` is how
+    many the manifest says there are.
+    """
 
     key: str
     size: int
     etag: str
+    label: str = ""
+    rows: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,7 @@ class Delivery:
 
     ``shape`` is the vendor's name for the column set, for example ``v1``;
     ``file_format`` is ``csv`` or ``parquet``, ``compression`` is ``none``, ``gzip`` or ``zip``.
+    ``manifest_key`` is empty where the vendor wrote no manifest.
     """
 
     vendor: str
@@ -82,6 +89,7 @@ class Delivery:
         plain = asdict(self) | {
             "period": str(self.period),
             "delivered_at": self.delivered_at.isoformat(),
+            "files": [_without_blanks(asdict(file)) for file in self.files],
         }
         return json.dumps(plain)
 
@@ -99,6 +107,12 @@ class Delivery:
                 "notices": tuple(plain["notices"]),
             }
         )
+
+
+def _without_blanks(file: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what is not known of a file beyond key, size and ETag."""
+    more = {name: file[name] for name in ("label", "rows") if file[name] not in ("", None)}
+    return {name: file[name] for name in ("key", "size", "etag")} | more
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ import pytest
 
 from finops.columns import clean_column_name
 from finops.config import (
-    EXPORT_KEYS,
     PROJECT_KEYS,
     environment_names,
+    export_keys,
     load_config,
     mask_secrets,
 )
@@ -32,7 +32,8 @@ SAMPLES = {
     "account_names": ("/one", "/two", "/three"),
     "data_dir": ("/one", "/two", "/three"),
 }
-PLACES = [("project", key) for key in PROJECT_KEYS] + [("aws", key) for key in EXPORT_KEYS]
+AWS_KEYS = export_keys("aws")
+PLACES = [("project", key) for key in PROJECT_KEYS] + [("aws", key) for key in AWS_KEYS]
 
 
 def samples(key):
@@ -201,7 +202,7 @@ def test_aws_alone_is_an_export_only_when_it_names_one(tmp_path) -> None:
     assert [export.name for export in read(tmp_path, text).exports] == ["one"]
 
 
-@pytest.mark.parametrize("key", EXPORT_KEYS, ids=lambda key: key.name)
+@pytest.mark.parametrize("key", AWS_KEYS, ids=lambda key: key.name)
 def test_a_named_export_has_variables_of_its_own(tmp_path, key) -> None:
     value = samples(key)[1]
     variable = f"FINOPS_AWS_EXPORTS_SECOND_PAYER_{key.name.upper()}"
@@ -338,7 +339,7 @@ def test_a_warehouse_has_the_keys_of_its_section_and_its_environment(tmp_path) -
 def test_a_name_like_no_other_is_refused_with_those_there_are(tmp_path) -> None:
     error = refusal(tmp_path, "[aws]\nzzz = 1\n")
 
-    assert all(key.name in error.do for key in EXPORT_KEYS)
+    assert all(key.name in error.do for key in AWS_KEYS)
 
 
 @pytest.mark.parametrize(
@@ -391,9 +392,7 @@ def test_a_choice_that_is_none_is_refused_with_the_near_ones(tmp_path, key, valu
     assert error.where == f"{tmp_path / 'config.toml'}, line 2"
 
 
-@pytest.mark.parametrize(
-    "key", [key for key in EXPORT_KEYS if key.choices], ids=lambda key: key.name
-)
+@pytest.mark.parametrize("key", [key for key in AWS_KEYS if key.choices], ids=lambda key: key.name)
 def test_an_empty_choice_never_stays_empty(tmp_path, key) -> None:
     try:
         config = read(tmp_path, f'[aws]\n{key.name} = ""\n')
@@ -654,6 +653,6 @@ def test_text_that_is_hardly_a_url_is_masked_without_an_error(text) -> None:
 
 
 def test_variables_are_named_after_their_keys() -> None:
-    for key in EXPORT_KEYS:
+    for key in AWS_KEYS:
         names = environment_names("aws.exports.Second-Payer", key)
         assert names == [f"FINOPS_AWS_EXPORTS_SECOND_PAYER_{clean_column_name(key.name).upper()}"]

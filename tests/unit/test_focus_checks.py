@@ -27,6 +27,7 @@ costs-given | UPDATE charges SET ContractedCost = NULL WHERE x_SourceRowId = 'ta
 costs-given | UPDATE charges SET BillingCurrency = NULL WHERE x_SourceRowId = 'tax' | 1.8
 costs-given | UPDATE source_total SET total = NULL | None
 known-line-item-types | UPDATE charges SET x_RowKind = 'Unknown' WHERE x_SourceRowId = 'tax' | 1.8
+effective-total | UPDATE source_total SET effective = effective + 0.02 | -0.02
 net-is-unblended | UPDATE source_total SET unblended = total - 0.02 | 0.02
 used-commitment | UPDATE charges SET BilledCost = 0.5 WHERE x_SourceRowId = 'used' | 0.5
 commitment-purchase | UPDATE charges SET EffectiveCost = 2 WHERE x_SourceRowId = 'plan' | 2
@@ -64,7 +65,7 @@ def bill():
         db.execute(
             "CREATE TABLE source_total AS SELECT BillingCurrency AS currency,"
             " count(*) FILTER (x_RowKind = 'Usage') AS row_count, sum(BilledCost) AS total,"
-            " total AS unblended FROM charges GROUP BY ALL"
+            " total AS unblended, sum(EffectiveCost) AS effective FROM charges GROUP BY ALL"
         )
         yield db
 

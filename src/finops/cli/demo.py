@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -22,7 +22,7 @@ from finops.money import EXACT
 from finops.period import BillingPeriod
 from finops.run import PeriodResult
 from finops.store.database import reading
-from finops.vendors.aws.sample import SampleDelivery, SampleLayout, write_sample
+from finops.vendors import find_sample
 
 
 def demo(arguments: argparse.Namespace, output: Output) -> int:
@@ -85,17 +85,19 @@ def sample(arguments: argparse.Namespace, output: Output) -> int:
     """``sample``: bucket trees with the layout of the real ones."""
     for flag in ("rows", "periods", "files"):
         _at_least(getattr(arguments, flag), 1, f"--{flag}")
-    deliveries = write_sample(
+    generator = find_sample(arguments.vendor)
+    deliveries = generator.write_sample(
         Path(arguments.out),
         periods=_periods(arguments),
         rows=arguments.rows,
         seed=arguments.seed,
         refresh=arguments.refresh,
-        layout=_layout(arguments),
+        layout=_layout(arguments, generator.SampleLayout),
     )
     output.answer({"bucket": arguments.out, "deliveries": [_document(each) for each in deliveries]})
-    titles = ("period", "delivery", "files", "size", "rows", "unblended cost")
-    output.table(titles, [_row(each) for each in deliveries], right=titles[2:])
+    billed = next(iter(_amounts(asdict(deliveries[0]))))
+    titles = ("period", "delivery", "files", "size", "rows", f"{billed} cost")
+    output.table(titles, [_row(each, billed) for each in deliveries], right=titles[2:])
     return 0
 
 
@@ -106,36 +108,49 @@ def _periods(arguments: argparse.Namespace) -> list[BillingPeriod]:
     return [newest.shift(-back) for back in reversed(range(arguments.periods))]
 
 
-def _layout(arguments: argparse.Namespace) -> SampleLayout:
+def _layout(arguments: argparse.Namespace, layout: Callable[..., Any]) -> Any:
     """Read the layout's flags; they have the names of its fields.
 
     Raises:
-        UsageError: keys would lead out of the folder.
+        UsageError: keys would lead out of the folder, or the vendor does not offer that.
     """
-    if ".." in arguments.prefix.split("/"):
+    if ".." in (arguments.prefix or "").split("/"):
         raise UsageError("--prefix may not lead out of --out")
-    if not arguments.export_name or "/" in arguments.export_name or arguments.export_name == "..":
-        raise UsageError("--export-name is a name without /")
-    given = {each.name: getattr(arguments, each.name, None) for each in fields(SampleLayout)}
-    return SampleLayout(**{name: value for name, value in given.items() if value is not None})
+    for flag, name in (
+        ("--export-name", arguments.export_name),
+        ("--amortized-name", arguments.amortized_name or None),
+    ):
+        if name is not None and (not name or "/" in name or name == ".."):
+            raise UsageError(f"{flag} is a name without /")
+    given = {each.name: getattr(arguments, each.name, None) for each in fields(layout())}
+    try:
+        return layout(**{name: value for name, value in given.items() if value is not None})
+    except ValueError as error:
+        raise UsageError(f"of {arguments.vendor}, {error}") from error
 
 
-def _row(delivery: SampleDelivery) -> list[Any]:
+def _row(delivery: Any, billed: str) -> list[Any]:
     return [
         delivery.period,
         delivery.delivery_id,
         len(delivery.data_keys),
         size(delivery.bytes),
         f"{delivery.rows:,}",
-        money(delivery.unblended),
+        money(getattr(delivery, billed)),
     ]
 
 
-def _document(delivery: SampleDelivery) -> dict[str, Any]:
-    return asdict(delivery) | {
-        "period": str(delivery.period),
-        "unblended": {code: plain_json(total) for code, total in delivery.unblended.items()},
-        "amortized": {code: plain_json(total) for code, total in delivery.amortized.items()},
+def _document(delivery: Any) -> dict[str, Any]:
+    plain = asdict(delivery)
+    return plain | {"period": str(delivery.period)} | _amounts(plain)
+
+
+def _amounts(plain: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the fields that hold amounts per currency, as JSON has them; the billed one first."""
+    return {
+        name: {code: plain_json(total) for code, total in value.items()}
+        for name, value in plain.items()
+        if isinstance(value, dict) and any(isinstance(each, Decimal) for each in value.values())
     }
 
 

@@ -26,7 +26,7 @@ def init(arguments: argparse.Namespace, output: Output) -> int:
     file = Path(arguments.config) if arguments.config else DEFAULT_FILE
     refuse_existing(file)
     names = ["data_dir", *(key.name for key in (*PROJECT_FLAGS, *EXPORT_FLAGS))]
-    values = {name: getattr(arguments, name) for name in names if getattr(arguments, name)}
+    values = {name: given for name in names if (given := getattr(arguments, name, None))}
     if sys.stdin.isatty() and sys.stderr.isatty() and not output.json:
         questions = (key for key in EXPORT_KEYS if key.name in _ASKED and key.name not in values)
         values |= {key.name: answer for key in questions if (answer := _ask(key))}

@@ -51,6 +51,7 @@ def configured(arguments: argparse.Namespace) -> Config:
         key.name: getattr(arguments, key.name, None) for key in (*EXPORT_FLAGS, *PROJECT_FLAGS)
     }
     flags |= {"data_dir": arguments.data_dir, "export": getattr(arguments, "export", None)}
+    flags["vendor"] = getattr(arguments, "vendor", None)
     file = Path(arguments.config) if arguments.config else None
     return load_config(file, os.environ, flags)
 

@@ -12,7 +12,15 @@ from typing import NoReturn
 
 from finops import __version__
 from finops.cli.text import log_line, visible
-from finops.config import EXPORT_KEYS, PROJECT_KEYS, VENDORS, Key, mask_secrets
+from finops.config import (
+    DEFAULT_VENDOR,
+    EXPORT_KEYS,
+    PROJECT_KEYS,
+    VENDORS,
+    Key,
+    export_keys,
+    mask_secrets,
+)
 from finops.focus.columns import VERSIONS
 
 EXPORT_FLAGS = [key for key in EXPORT_KEYS if key.name != "dataset"]
@@ -118,7 +126,7 @@ UPKEEP = (
     ),
 )
 
-_VENDOR_HELP = {"aws": "bills of Amazon Web Services"}
+_VENDOR_HELP = {"aws": "bills of Amazon Web Services", "azure": "bills of Microsoft Azure"}
 
 _GROUPS = (
     ("Load", ("demo", *VENDORS, "sample")),
@@ -244,23 +252,26 @@ def _add_vendor(commands: argparse._SubParsersAction[_Parser], vendor: str) -> s
     for step in STEPS:
         child = _subparser(steps, step.name, step.help, step.handler, step.aliases)
         child.set_defaults(vendor=vendor)
-        _add_export_flags(child)
+        _add_export_flags(child, vendor)
         _add_lock_timeout(child)
         _add_step_flags(child, step)
     return text
 
 
-def _add_export_flags(parser: argparse.ArgumentParser) -> None:
+def _add_export_flags(parser: argparse.ArgumentParser, vendor: str = DEFAULT_VENDOR) -> None:
     group = parser.add_argument_group("which export (flags over environment over config.toml)")
     group.add_argument(
         "--export", metavar="NAME", help="one of the configured exports; default all"
     )
-    _add_key_flags(parser, group)
+    _add_key_flags(parser, group, vendor)
 
 
-def _add_key_flags(parser: argparse.ArgumentParser, group: argparse._ArgumentGroup) -> None:
-    for key in EXPORT_FLAGS:
-        _add_key_flag(group, key)
+def _add_key_flags(
+    parser: argparse.ArgumentParser, group: argparse._ArgumentGroup, vendor: str = DEFAULT_VENDOR
+) -> None:
+    for key in export_keys(vendor):
+        if key in EXPORT_FLAGS:
+            _add_key_flag(group, key)
     group = parser.add_argument_group("what to keep, and what of the machine to take")
     for key in PROJECT_FLAGS:
         _add_key_flag(group, key)
@@ -377,10 +388,15 @@ def _add_sample(commands: argparse._SubParsersAction[_Parser]) -> str:
     parser.add_argument("--end-date", metavar="YYYY-MM", help="last period; default: this month")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="same seed, same files")
     parser.add_argument("--refresh", type=int, default=1, metavar="N", help="a later delivery")
-    parser.add_argument("--prefix", default="cur-reports", metavar="TEXT", help="key prefix")
-    parser.add_argument("--export-name", default="monthly-cur", metavar="TEXT", help="export name")
+    parser.add_argument("--prefix", metavar="TEXT", help="key prefix; default: the vendor's own")
+    parser.add_argument("--export-name", metavar="TEXT", help="export name; likewise")
     parser.add_argument(
-        "--cur-version", choices=("v1", "v2"), default="v1", help="default %(default)s"
+        "--amortized-name", metavar="TEXT", help="azure: AmortizedCost export; '' writes none"
+    )
+    parser.add_argument("--cur-version", choices=("v1", "v2"), help="aws; default v1")
+    parser.add_argument("--agreement", choices=("ea", "mca"), help="azure; default ea")
+    parser.add_argument(
+        "--layout", choices=("2024", "2021", "none"), help="azure: manifest; default 2024"
     )
     parser.add_argument(
         "--export-format", choices=("csv", "parquet"), default="csv", help="default %(default)s"

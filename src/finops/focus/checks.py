@@ -92,7 +92,8 @@ def load_checks(db: Connection, bill: Bill) -> list[Check]:
     charges = charges_of(db, [bill.load_id])
     with_source = Scope(
         f"{charges.relations},\nsource_total AS (SELECT currency, sum(row_count) AS row_count,"
-        f" sum(total) AS total, sum(unblended) AS unblended FROM (\n{totals}\n) GROUP BY ALL)",
+        f" sum(total) AS total, sum(unblended) AS unblended, sum(effective) AS effective"
+        f" FROM (\n{totals}\n) GROUP BY ALL)",
         {**charges.values, "billing_period": str(bill.period)},
         charges.currency,
     )

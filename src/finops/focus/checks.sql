@@ -1,6 +1,7 @@
 -- What must hold of the money of one load's charges. Each check returns what breaks it: an amount in
 -- billing currency, and where to look (x_SourceRowId, currency or commitment).
--- Reads: charges and daily (one load), source_total (currency, row_count, total, unblended: of its line items).
+-- Reads: charges and daily (one load), source_total (currency, row_count, total, unblended, effective: of its
+-- line items; effective is NULL where the vendor does not amortize by itself).
 
 -- rule: billed-total
 -- says: Billed cost is the total of the source, per currency, to the last digit.
@@ -46,6 +47,13 @@ SELECT BilledCost, x_SourceRowId FROM charges WHERE x_RowKind = 'Unknown';
 -- rule: net-is-unblended
 -- says: Net costs add up to unblended costs with discounts as rows, within a cent per currency.
 SELECT total - unblended, concat('currency ', currency) FROM source_total WHERE abs(total - unblended) > 0.01;
+
+-- rule: effective-total
+-- says: Effective cost is what the vendor amortized by itself, within a cent per currency.
+SELECT charged - effective, concat('currency ', currency)
+FROM (SELECT coalesce(BillingCurrency, '') AS currency, sum(EffectiveCost) AS charged FROM charges GROUP BY 1)
+JOIN source_total USING (currency)
+WHERE abs(charged - effective) > 0.01;
 
 -- rule: used-commitment
 -- says: A commitment's usage is billed with its fee, not again: negations cancel covered usage.

@@ -17,3 +17,19 @@ CREATE OR REPLACE MACRO finops.unit_price(rate, cost, quantity) AS greatest(coal
     TRY(finops.money_of_double(CAST(cost AS DOUBLE) / nullif(quantity, 0))),
     0
 ), 0);
+
+-- Text of a JSON object, or of its members without the braces, as JSON. NULL where it is neither.
+CREATE OR REPLACE MACRO finops.json_of_members(t) AS list_transform(
+    [CASE WHEN starts_with(trim(t), '{') THEN t ELSE '{' || t || '}' END],
+    lambda braced: CASE WHEN json_valid(braced) THEN CAST(braced AS JSON) END
+)[1];
+
+-- The members of a JSON object as entries of a map of texts; what is no scalar is JSON text.
+CREATE OR REPLACE MACRO finops.json_entries(document) AS list_transform(json_keys(document), lambda k: {
+    'key': k,
+    'value': json_extract_string(document, '/' || replace(replace(k, '~', '~0'), '/', '~1'))
+});
+
+-- A price times a quantity, for list and contracted cost. Never for billed cost.
+CREATE OR REPLACE MACRO finops.product(price, quantity) AS
+    TRY(finops.money_of_double(round(CAST(price AS DOUBLE) * quantity, 12)));

@@ -77,7 +77,8 @@ def native_totals(columns: Mapping[str, StoredColumn], table: str) -> str:
     return (
         f"SELECT {invoice} AS invoice_id, {entity} AS billing_entity,"
         f" coalesce({currency}, '') AS currency, count(*) AS row_count,"
-        f" sum({cost}) AS total, total AS unblended\n"
+        f" sum({cost}) AS total, total AS unblended, CAST(NULL AS DECIMAL(38, 24))"
+        " AS effective\n"
         f"FROM {table} WHERE {PERIOD_COLUMN} = $billing_period GROUP BY ALL"
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from finops.config import Export
+from finops.delivery import Delivery
 from finops.errors import TemporaryError
 from finops.faults import crash_point
 from finops.run import Outcome, PeriodResult, Run
@@ -27,8 +28,18 @@ def extract_manifests(run: Run, export: Export) -> list[PeriodResult]:
 
 
 def extract_manifest(run: Run, storage: Storage, attempt: Attempt) -> PeriodResult:
-    """Copy one manifest; it must still be the one that was discovered."""
+    """Copy one manifest, if there is one; it must still be the one that was discovered."""
     delivery = attempt.delivery
+    folder = run.data.staging(delivery)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if delivery.manifest_key:
+        (folder / MANIFEST_NAME).write_bytes(_unchanged_manifest(storage, delivery))
+    crash_point("manifest-staged")
+    run.state.set_path(attempt, folder)
+    return PeriodResult.of(delivery, Outcome.EXTRACTED)
+
+
+def _unchanged_manifest(storage: Storage, delivery: Delivery) -> bytes:
     body, stored = storage.read_object(delivery.manifest_key, MANIFEST_LIMIT)
     if stored.etag != delivery.manifest_etag:
         raise TemporaryError(
@@ -37,9 +48,4 @@ def extract_manifest(run: Run, storage: Storage, attempt: Attempt) -> PeriodResu
             where=f"{storage.url}/{delivery.manifest_key}",
             do="run discover-manifests again",
         )
-    folder = run.data.staging(delivery)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    (folder / MANIFEST_NAME).write_bytes(body)
-    crash_point("manifest-staged")
-    run.state.set_path(attempt, folder)
-    return PeriodResult.of(delivery, Outcome.EXTRACTED)
+    return body

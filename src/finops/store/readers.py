@@ -20,11 +20,18 @@ from typing import IO, cast
 
 import duckdb
 
-from finops.columns import MAX_COLUMNS, ColumnType, FileColumn, SourceColumn, StoredColumn
+from finops.columns import (
+    MAX_COLUMNS,
+    ColumnType,
+    FileColumn,
+    FoundCell,
+    SourceColumn,
+    StoredColumn,
+)
 from finops.errors import BadDataError
 from finops.integrity import read_zip_entry
 from finops.money import money_expression, rounded_count, widened_expression
-from finops.sql import Connection, identifier, query
+from finops.sql import Connection, identifier, literal, query
 
 _DO = "wait for the next delivery, or ask the vendor; nothing was guessed"
 ROUNDED_COLUMN = "_finops_rounded"
@@ -63,6 +70,50 @@ class DataFileSource:
     def literal(self) -> str:
         """The path as DuckDB takes it for itself, and not for a pattern of others."""
         return re.sub(r"([*?[])", r"[\1]", str(self.path))
+
+
+@dataclass(frozen=True, slots=True)
+class SourceView:
+    """A data file with the columns of its header, for its vendor to look at."""
+
+    db: Connection
+    source: DataFileSource
+    columns: tuple[FileColumn, ...]
+    label: str
+
+    def find(
+        self, columns: Sequence[FileColumn], patterns: Sequence[str]
+    ) -> list[FoundCell | None]:
+        """Return for each regular expression a cell of these columns that begins with it.
+
+        The file is read once.
+
+        Raises:
+            BadDataError: it cannot be read.
+        """
+        described = [SourceColumn(each, each.name, ColumnType.TEXT) for each in self.columns]
+        references = _references(self.source, described)
+        cells = [
+            f"any_value({reference}) FILTER (regexp_matches({reference}, {literal(f'^{pattern}')}))"
+            for pattern in patterns
+            for reference in (references[self.columns.index(column)] for column in columns)
+        ]
+        reader, values = _reader([self.source], described)
+        try:
+            (found,) = query(self.db, f"SELECT {', '.join(cells)} FROM {reader}", values)
+        except duckdb.Error as error:
+            raise _unreadable(self.source, error) from error
+        hits = [
+            FoundCell(column, text) if text is not None else None
+            for (_, column), text in zip(itertools.product(patterns, columns), found, strict=True)
+        ]
+        each = len(columns)
+        return [next(filter(None, hits[at : at + each]), None) for at in range(0, len(hits), each)]
+
+    def place(self, cell: FoundCell) -> str:
+        """Say where a cell stands: file and line, or row."""
+        position = self.columns.index(cell.column)
+        return f"{self.source.key}, {_place_of_cell(self.db, self.source, position, cell)}"
 
 
 @contextmanager
@@ -122,7 +173,7 @@ def select_rows(
     money = [
         (reference, column.file_column.physical)
         for reference, column in zip(references, columns, strict=True)
-        if column.type == ColumnType.MONEY
+        if column.type == ColumnType.MONEY and column.constant is None
     ]
     cells.append(f"{rounded_count(money)} AS {ROUNDED_COLUMN}")
     reader, values = _reader(sources, columns)
@@ -152,21 +203,32 @@ def _reader(
     paths = [source.literal for source in sources]
     if sources[0].file_format == "parquet":
         return _PARQUET, [paths]
-    types = dict.fromkeys(_references(sources[0], columns), "VARCHAR")
+    in_file = [column for column in columns if column.constant is None]
+    types = dict.fromkeys(_references(sources[0], in_file), "VARCHAR")
     return _CSV, [paths, types, sources[0].compression]
 
 
 def _references(source: DataFileSource, columns: Sequence[SourceColumn]) -> list[str]:
-    """Return how SQL names the file's columns; CSV headers may differ in case alone."""
-    if source.file_format == "parquet":
-        return [identifier(column.file_column.name) for column in columns]
-    return [f"c{position}" for position in range(len(columns))]
+    """Return how SQL names the file's columns; CSV headers may differ in case alone.
+
+    Constants come after all columns of the file.
+    """
+    return [
+        literal(column.constant)
+        if column.constant is not None
+        else identifier(column.file_column.name)
+        if source.file_format == "parquet"
+        else f"c{position}"
+        for position, column in enumerate(columns)
+    ]
 
 
 def _stored(reference: str, column: SourceColumn) -> str:
     """Return SQL that turns a cell into its stored type; an empty cell becomes NULL."""
     physical = column.file_column.physical
     text = f"nullif({reference}, '')" if physical == "VARCHAR" else reference
+    if column.reading:
+        return column.reading.replace("{cell}", text)
     match column.type:
         case ColumnType.MONEY:
             return money_expression(reference, physical)
@@ -302,10 +364,7 @@ def _find_bad_cell(
         if cell is None:
             continue
         column = columns[position]
-        if source.file_format == "csv":
-            place = f"line {_line_of_cell(source, position, cell)}"
-        else:
-            place = f"row {_row_of_cell(db, source, references[position], cell)}"
+        place = _place_of_cell(db, source, position, FoundCell(column.file_column, cell))
         return BadDataError(
             f"{cell[:80]!r} in the column {column.file_column.name} is not {column.type}",
             code="bad-cell",
@@ -313,6 +372,12 @@ def _find_bad_cell(
             do=_DO,
         )
     return None
+
+
+def _place_of_cell(db: Connection, source: DataFileSource, position: int, cell: FoundCell) -> str:
+    if source.file_format == "csv":
+        return f"line {_line_of_cell(source, position, cell.text)}"
+    return f"row {_row_of_cell(db, source, identifier(cell.column.name), cell.text)}"
 
 
 def _row_of_cell(db: Connection, source: DataFileSource, reference: str, cell: str) -> int:

@@ -33,6 +33,7 @@ from finops.store.ledger import Load, LoadedFile, current_loads, record_load
 from finops.store.readers import (
     ROUNDED_COLUMN,
     DataFileSource,
+    SourceView,
     explain_failure,
     read_columns,
     readable,
@@ -67,7 +68,7 @@ class Staged:
 
 @dataclass(slots=True)
 class _Group:
-    """Data files with the same header; they are read together."""
+    """Data files whose columns are described alike; they are read together."""
 
     columns: list[SourceColumn]
     sources: list[DataFileSource] = field(default_factory=list)
@@ -184,6 +185,7 @@ def _replace(
     bill = dataset.bill(vendor, load)
     checks = replace_charges(dataset.db, bill, staged.lookups, strict=staged.strict)
     crash_point("charges-made")
+    notices += _row_notices(delivery, load)
     return load, notices + failed_checks(checks, load.period)
 
 
@@ -193,14 +195,13 @@ def _group_by_header(
     known = dataset.registry()
     groups: dict[tuple[object, ...], _Group] = {}
     notices: list[str] = []
-    for source in sources:
+    for source, file in zip(sources, delivery.files, strict=True):
         columns = read_columns(dataset.db, source)
-        if columns not in groups:
-            vendor.check_columns(delivery, columns, source.key)
-            described, said = vendor.describe_columns(delivery, columns, known)
-            groups[columns] = _Group(described)
-            notices += said
-        groups[columns].sources.append(source)
+        vendor.check_columns(delivery, columns, source.key)
+        view = SourceView(dataset.db, source, columns, file.label)
+        described, said = vendor.describe_columns(delivery, columns, known, view)
+        notices += said
+        groups.setdefault(tuple(described), _Group(described)).sources.append(source)
     return list(groups.values()), list(dict.fromkeys(notices))
 
 
@@ -230,6 +231,15 @@ def _read_into_stage(
         raise
     except duckdb.Error as error:
         raise _UnreadableError(group, error) from error
+
+
+def _row_notices(delivery: Delivery, load: Load) -> list[str]:
+    """Tell where a manifest counts other rows than the files have."""
+    announced = [file.rows for file in delivery.files]
+    if not announced or None in announced or sum(filter(None, announced)) == load.rows:
+        return []
+    said = sum(filter(None, announced))
+    return [f"the manifest says {said:,} rows, and its files have {load.rows:,}"]
 
 
 def _refuse_shrinking(dataset: Dataset, load: Load) -> None:

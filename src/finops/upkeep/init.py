@@ -7,7 +7,14 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from finops.config import EXPORT_KEYS, PROJECT_KEYS, WAREHOUSE_KEYS, Key, check_flags
+from finops.config import (
+    DEFAULT_VENDOR,
+    PROJECT_KEYS,
+    WAREHOUSE_KEYS,
+    Key,
+    check_flags,
+    export_keys,
+)
 from finops.errors import LocalError, UsageError
 
 _TEXT = """\
@@ -41,7 +48,7 @@ def write_config(file: Path, values: Mapping[str, str]) -> None:
         UsageError: a value is no text.
     """
     refuse_existing(file)
-    bucket = check_flags("aws", values).bucket
+    bucket = check_flags(DEFAULT_VENDOR, values).bucket
     paths = {key.name for key in PROJECT_KEYS if key.kind == "path"}
     if "/" in bucket and "://" not in bucket:
         paths.add("bucket")
@@ -65,7 +72,11 @@ def config_text(values: Mapping[str, str]) -> str:
     """Return a configuration with every key: those in ``values`` set, the others as comments."""
     project, export, warehouse = (
         "\n".join(_lines(keys, given))
-        for keys, given in ((PROJECT_KEYS, values), (EXPORT_KEYS, values), (WAREHOUSE_KEYS, {}))
+        for keys, given in (
+            (PROJECT_KEYS, values),
+            (export_keys(DEFAULT_VENDOR), values),
+            (WAREHOUSE_KEYS, {}),
+        )
     )
     return _TEXT.format(project=project, export=export, warehouse=warehouse)
 

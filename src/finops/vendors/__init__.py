@@ -8,8 +8,8 @@ Each vendor module offers the same names:
     every export under the prefix, whatever is configured as its name.
 ``check_columns(delivery, columns, key)``
     refuses a file that cannot be of this export.
-``describe_columns(delivery, columns, known_originals)``
-    what each column of a data file is called at the vendor, and its type.
+``describe_columns(delivery, columns, known_originals, file)``
+    what each column of a data file is called at the vendor, its type, and how it is read.
 ``clustering(shape)``
     the columns that published rows are sorted by, so that like rows lie together.
 ``charges(shape, columns, table)``
@@ -19,15 +19,17 @@ Each vendor module offers the same names:
 ``source_row_id(shape, columns)``
     SQL for what a row of those line items is called in ``x_SourceRowId``.
 ``source_totals(shape, columns, table)``
-    SQL for what those line items add up to per invoice, apart from the mapping.
+    SQL for what those line items add up to per invoice, apart from the mapping: what was
+    billed, and where the vendor amortizes by itself, the effective cost.
 ``mapping()``
     the SQL of ``charges`` as it is written, its comments being what people are told.
 ``services()``
     the vendor's lookup of service categories, as CSV.
 ``charge_rules()``
     everything that decides what the charges are, to tell when it changes.
-``write_sample(out, ...)``
-    a bucket tree with the layout of the real one.
+
+Its module ``sample`` has ``SampleLayout`` and ``write_sample(out, ...)``, which writes a bucket
+tree with the layout of the real one.
 """
 
 from __future__ import annotations
@@ -44,3 +46,8 @@ def find_vendor(name: str) -> ModuleType:
     if name not in VENDORS:
         raise UsageError(f"no vendor is called {name!r}", do=f"known are: {', '.join(VENDORS)}")
     return import_module(f"finops.vendors.{name}")
+
+
+def find_sample(name: str) -> ModuleType:
+    """Import the generator of a vendor's sample exports."""
+    return import_module(f"{find_vendor(name).__name__}.sample")

@@ -13,7 +13,14 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-from finops.columns import ColumnType, FileColumn, SourceColumn, clean_column_name, natural_type
+from finops.columns import (
+    ColumnType,
+    DataFileView,
+    FileColumn,
+    SourceColumn,
+    clean_column_name,
+    natural_type,
+)
 from finops.delivery import Delivery
 from finops.errors import BadDataError, ConfigError
 from finops.vendors.aws.names import aws_column_name
@@ -99,7 +106,10 @@ def check_columns(delivery: Delivery, columns: Sequence[FileColumn], key: str) -
 
 
 def describe_columns(
-    delivery: Delivery, columns: Sequence[FileColumn], known_originals: Iterable[str]
+    delivery: Delivery,
+    columns: Sequence[FileColumn],
+    known_originals: Iterable[str],
+    _file: DataFileView | None = None,
 ) -> tuple[list[SourceColumn], list[str]]:
     """Say what each column of a data file is called at AWS and which type it is stored in.
 

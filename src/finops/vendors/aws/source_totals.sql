@@ -14,6 +14,7 @@ SELECT
     coalesce(line_item_currency_code, '') AS currency,
     count(*) AS row_count,
     sum(line_item_unblended_cost) AS unblended,
-    CASE WHEN any_value(is_net) THEN sum(line_item_net_unblended_cost) ELSE unblended END AS total
+    CASE WHEN any_value(is_net) THEN sum(line_item_net_unblended_cost) ELSE unblended END AS total,
+    CAST(NULL AS DECIMAL(38, 24)) AS effective
 FROM line_item CROSS JOIN basis
 GROUP BY ALL

@@ -1,0 +1,28 @@
+"""Microsoft Azure: Cost Management exports of actual and amortized cost, and FOCUS exports."""
+
+from finops.vendors.azure.charges import (
+    brings_columns,
+    charge_rules,
+    charges,
+    mapping,
+    services,
+    source_row_id,
+    source_totals,
+)
+from finops.vendors.azure.contract import check_columns, clustering, describe_columns
+from finops.vendors.azure.manifests import list_deliveries, list_exports
+
+__all__ = [
+    "brings_columns",
+    "charge_rules",
+    "charges",
+    "check_columns",
+    "clustering",
+    "describe_columns",
+    "list_deliveries",
+    "list_exports",
+    "mapping",
+    "services",
+    "source_row_id",
+    "source_totals",
+]

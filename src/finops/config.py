@@ -60,7 +60,7 @@ _ENDPOINT = "https://bigquery.example.com"
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One configuration key. ``kind`` is str, int, size, path, place, period or name.
+    """One configuration key. ``kind`` is str, int, size, path, place, period, name or uri.
 
     ``example`` is what documentation shows of a key that has no default; ``limits`` are the
     smallest and the largest number. ``vendor`` is the only one whose exports have the key.
@@ -181,7 +181,13 @@ WAREHOUSE_KEYS = (
     Key("project_id", "BigQuery: project; default: the credentials' own", example="my-project"),
     Key("location", "BigQuery: where the datasets are made and jobs run", example="EU"),
     Key("labels", "BigQuery: labels of tables and jobs", example="team=finops,env=prod"),
-    Key("uri", "PostgreSQL: address; what it lacks comes from PG… variables", example=_URI),
+    Key(
+        "uri",
+        "PostgreSQL: address; what it lacks comes from PG… variables",
+        "",
+        "uri",
+        example=_URI,
+    ),
     Key("endpoint", "BigQuery: another address; over http without credentials", example=_ENDPOINT),
 )
 
@@ -291,7 +297,7 @@ class Config:
             return chosen[0]
         known = ", ".join(each.name for each in self.warehouses) or "none"
         if chosen:
-            raise ConfigError("several warehouses are configured", do=f"add --to: {known}")
+            raise ConfigError("several warehouses are configured", do=f"name one of them: {known}")
         what = f"no warehouse is called {name!r}" if name else "no warehouse is configured"
         do = f"configured are: {known}; add [warehouse.NAME] with a type to config.toml"
         raise ConfigError(what, do=do)
@@ -609,6 +615,13 @@ def _checked(value: Any, key: Key, source: str, base: Path) -> Any:
         return _place(value, base, source)
     if key.kind == "period":
         return _period(value, key, source)
+    if key.kind == "uri" and value and not _is_address(value):
+        # It may hold a password, so nothing of it is shown.
+        raise ConfigError(
+            f"{key.name} is no address of the form {key.example}",
+            where=source,
+            do="write what is special in it as %XX, and a password rather into PGPASSWORD",
+        )
     if key.kind == "name" and value and not re.fullmatch(_TABLE_NAME, value):
         raise ConfigError(
             f"{key.name} cannot be {value!r}",
@@ -616,6 +629,20 @@ def _checked(value: Any, key: Key, source: str, base: Path) -> Any:
             do="use lower case letters, digits and _, at most 50, beginning with a letter",
         )
     return value
+
+
+def _is_address(uri: str) -> bool:
+    """Tell whether a PostgreSQL address can be read without a doubt, and hides no password.
+
+    An unescaped ``@``, ``/``, ``%`` or space in a password would end up in messages.
+    """
+    parts = re.fullmatch(r"postgres(?:ql)?://([^/?\s]*)(?:/([^?\s]*))?(?:\?(\S*))?", uri)
+    if not parts or re.search("%(?![0-9A-Fa-f]{2})|#|password=", uri.lower()):
+        return False
+    user, _, hosts = parts[1].rpartition("@")
+    ports = re.findall(r":(\d*)(?=,|$)", re.sub(r"\[[^\]]*\]", "", hosts))
+    fits = all(port.isdigit() and int(port) < 65536 for port in ports)
+    return fits and "@" not in user + (parts[2] or "") + (parts[3] or "")
 
 
 def _integer(value: Any, key: Key, source: str) -> int:

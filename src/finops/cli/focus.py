@@ -6,7 +6,7 @@ import argparse
 from dataclasses import replace
 from typing import Any
 
-from finops.cli.load import PUBLISHED, configured, run_step
+from finops.cli.load import EXPORTED, configured, run_step
 from finops.cli.output import Output, amount
 from finops.errors import LocalError, RefusedError
 from finops.focus.checks import Check
@@ -66,7 +66,7 @@ def export_parquet(arguments: argparse.Namespace, output: Output) -> int:
             )
         return written
 
-    return run_step(arguments, output, config, "focus export-parquet", write, PUBLISHED)
+    return run_step(arguments, output, config, "focus export-parquet", write, EXPORTED)
 
 
 def _period(arguments: argparse.Namespace) -> BillingPeriod | None:

@@ -28,6 +28,7 @@ from finops.steps.loaded import loaded_periods
 from finops.steps.reconcile_state import reconcile_state
 from finops.warehouses import connect
 
+EXPORTED = "exported as loaded"
 PUBLISHED = "published as loaded"
 _TITLES = ("export", "period", "outcome", "delivery", "files", "size", "rows", "billed cost")
 _NUMBERS = ("files", "size", "rows", "billed cost")
@@ -95,7 +96,7 @@ def export_parquet(arguments: argparse.Namespace, output: Output) -> int:
         arguments,
         output,
         _each(lambda run, export: export_to(run, export, arguments.out, force=arguments.force)),
-        PUBLISHED,
+        EXPORTED,
     )
 
 
@@ -194,8 +195,19 @@ Step = Callable[[Run, Sequence[Export]], list[PeriodResult]]
 
 
 def _each(step: Callable[[Run, Export], list[PeriodResult]]) -> Step:
-    """Turn a step over one export into a step over several."""
-    return lambda run, exports: [result for export in exports for result in step(run, export)]
+    """Turn a step over one export into a step over several; one that fails stops no other."""
+
+    def attempt(run: Run, export: Export, *, alone: bool) -> list[PeriodResult]:
+        try:
+            return step(run, export)
+        except FinopsError as error:
+            if alone:
+                raise
+            return [PeriodResult(export.name, None, Outcome.FAILED, error=error)]
+
+    return lambda run, exports: [
+        result for export in exports for result in attempt(run, export, alone=len(exports) == 1)
+    ]
 
 
 def _run_step(

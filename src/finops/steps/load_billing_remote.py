@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from functools import partial
 
@@ -41,7 +42,7 @@ def load_billing_remote(
         table = _table(warehouse, export, periods[0].rows.order, focus=focus)
         there = warehouse.catalog(table.dataset)
         ledger = warehouse.ledger(table.dataset)
-        _refuse_other_tables(warehouse, table, export, there, ledger)
+        _refuse_other_tables(warehouse, table, periods, there, ledger)
         remake_views = partial(_create_views, warehouse, table, focus=focus)
         results = [
             _publish(
@@ -52,7 +53,7 @@ def load_billing_remote(
                 ledger.get((table.name, str(each.load.period))),
                 remake_views,
             )
-            if force or _is_new(table, each, there, ledger)
+            if force or _is_new(warehouse, table, each, there, ledger)
             else each.result(Outcome.UNCHANGED)
             for each in periods
         ]
@@ -77,6 +78,8 @@ def _table(warehouse: Warehouse, export: Export, order: tuple[str, ...], *, focu
         dataset, views = config.focus_dataset, [*reversed(_VIEWS.values()), _CHARGES]
     else:
         named = "" if export.name == "default" else f"_{clean_column_name(export.name)}"
+        if re.search(r"_\d{4}_\d\d$", named):
+            named += "_bill"  # aws_data_2024_01 is a month of aws_data
         name = warehouse.table_name((config.table or f"{export.vendor}_data") + named)
         columns = (PERIOD_COLUMN, START_COLUMN)
         dataset, views = config.dataset, []
@@ -86,19 +89,27 @@ def _table(warehouse: Warehouse, export: Export, order: tuple[str, ...], *, focu
 
 
 def _refuse_other_tables(
-    warehouse: Warehouse, table: Table, export: Export, there: Catalog, ledger: Ledger
+    warehouse: Warehouse,
+    table: Table,
+    periods: list[PeriodRows],
+    there: Catalog,
+    ledger: Ledger,
 ) -> None:
-    """Refuse to write where another export writes, or what is not ours."""
-    own, section = (export.vendor, export.name), warehouse.config.section
-    owners = {
-        (entry.vendor, entry.export) for (name, _), entry in ledger.items() if name == table.name
-    }
-    if owners - {own}:
-        vendor, name = min(owners - {own})
+    """Refuse to write where another bill is, or what was made in the other strategy."""
+    export, section = periods[0].export, warehouse.config.section
+    entries = [entry for (name, _), entry in ledger.items() if name == table.name]
+    accounts = {account for each in periods for account in each.accounts}
+    theirs = {account for entry in entries for account in json.loads(entry.billing_accounts)}
+    others = {f"{entry.vendor}/{entry.export}" for entry in entries}
+    if others <= {f"{export.vendor}/{export.name}"} and accounts and theirs.isdisjoint(accounts):
+        others = {f"the billing account {account}" for account in theirs}
+    else:
+        others -= {f"{export.vendor}/{export.name}"}
+    if others:
         raise ConfigError(
-            f"{table.dataset}.{table.name} holds the bills of {vendor}/{name}",
+            f"{table.dataset}.{table.name} holds the bills of {min(others)}",
             code="other-export",
-            do=f"set table or dataset in [{section}]",
+            do=f"set table, dataset or focus_dataset in [{section}]",
         )
     found = there.get(table.name)
     if found and found.is_view == table.partitioned:
@@ -106,13 +117,15 @@ def _refuse_other_tables(
         raise ConfigError(
             f"{table.dataset}.{table.name} was made with table_strategy = {made!r}",
             code="other-strategy",
-            do=f"set that in [{section}], set another table, or drop it: all months come again",
+            do=f"set that in [{section}], or set another table",
         )
 
 
-def _is_new(table: Table, each: PeriodRows, there: Catalog, ledger: Ledger) -> bool:
+def _is_new(
+    warehouse: Warehouse, table: Table, each: PeriodRows, there: Catalog, ledger: Ledger
+) -> bool:
     entry = ledger.get((table.name, str(each.load.period)))
-    dropped = table.holding(each.load.period) not in there
+    dropped = not warehouse.holds(table, each.load.period, there)
     return dropped or entry is None or entry.content != each.content
 
 
@@ -172,6 +185,7 @@ def _entry(
         row_count=each.count,
         totals=json.dumps({code: f"{total:f}" for code, total in each.load.totals.items()}),
         renamed=json.dumps(renamed),
+        billing_accounts=json.dumps(each.accounts),
         run_id=run.run_id,
         published_at=datetime.now(UTC),
     )

@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from finops.errors import BadDataError, FinopsError
+import duckdb
+
+from finops.errors import BadDataError, FinopsError, LocalError
 from finops.faults import crash_point
 from finops.integrity import sha256_of
 from finops.run import Outcome, PeriodResult, Run
@@ -33,6 +35,9 @@ def write_files(
             results.append(_write_file(run, storage, each, prefix + key, force=force))
         except FinopsError as error:
             results.append(each.failed(error))
+        except (OSError, duckdb.IOException) as error:
+            what = f"{key} cannot be written: {str(error).splitlines()[0]}"
+            results.append(each.failed(LocalError(what, do="check space and rights")))
     return results
 
 

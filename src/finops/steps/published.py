@@ -37,6 +37,17 @@ class PeriodRows:
     count: int
     rows: Rows
 
+    @property
+    def accounts(self) -> list[str]:
+        """Whose bill it is: the billing accounts of its charges, if there are any yet."""
+        found = query(
+            self.rows.db,
+            "SELECT DISTINCT BillingAccountId FROM focus.daily"
+            " WHERE x_LoadId = ? AND BillingAccountId IS NOT NULL ORDER BY 1",
+            [self.load.load_id],
+        )
+        return [account for (account,) in found]
+
     def result(self, outcome: Outcome, size: int = 0) -> PeriodResult:
         """Say what became of them; ``size`` in bytes."""
         load, files = self.load, int(size > 0)

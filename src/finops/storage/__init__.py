@@ -92,6 +92,8 @@ def open_output(out: str, export: Export) -> tuple[Storage, str]:
     ``out`` is a folder, which is made, or the URL of a bucket with a prefix, for example
     ``s3://BUCKET/PREFIX``, reached as the export's own.
     """
+    if not out.strip():
+        raise ConfigError("--out is empty", do="name a folder, or s3://BUCKET/PREFIX")
     scheme, separator, place = out.partition("://")
     if separator and scheme != "file":
         parts = place.strip("/").split("/")

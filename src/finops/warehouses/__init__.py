@@ -61,7 +61,7 @@ class Publication:
     """A row of the ledger in the warehouse: what one period of a table holds since when.
 
     ``generation`` counts the replacements of the period; ``totals`` (billed cost per currency)
-    and ``renamed`` (original to own name) are JSON.
+    and ``renamed`` (original to own name) are JSON; ``billing_accounts`` tells whose bill it is.
     """
 
     table_name: str
@@ -76,6 +76,7 @@ class Publication:
     row_count: int
     totals: str
     renamed: str
+    billing_accounts: str
     run_id: str
     published_at: datetime
 
@@ -218,6 +219,10 @@ class Warehouse(ABC):
             relation = relations.setdefault(name, Relation(is_view, {}))
             relation.columns[column] = known.get(kind, ColumnType.TEXT)
         return relations
+
+    def holds(self, table: Table, period: BillingPeriod, there: Mapping[str, Relation]) -> bool:
+        """Tell whether what holds the rows of a period is there."""
+        return table.holding(period) in there
 
     def ledger(self, dataset: str) -> dict[tuple[str, str], Publication]:
         """Return what each period of each table holds, by table name and period."""

@@ -50,6 +50,7 @@ _PROBE = "finops_check"
 _CONTENT = "finops-content"
 _MAKER = {"made-by": "open-finops"}
 _CLUSTERING_LIMIT = 4
+_SECONDS = 60
 _TEXT_ENTRIES = "ARRAY<STRUCT<key STRING, value STRING>>"
 _MONEY_ENTRIES = "ARRAY<STRUCT<key STRING, value BIGNUMERIC>>"
 # What the store makes of a value as text: how to ask for it, what to replace, and by what.
@@ -109,7 +110,8 @@ class BigQueryWarehouse(Warehouse):
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Run one statement and wait for it."""
         with _explained():
-            return [tuple(row.values()) for row in self._client.query_and_wait(sql)]
+            rows = self._client.query_and_wait(sql, retry=_patience())
+            return [tuple(row.values()) for row in rows]
 
     def described(self, dataset: str) -> list[tuple[str, bool, str, str]]:
         """Return the columns of all tables and views of a dataset."""
@@ -140,6 +142,7 @@ class BigQueryWarehouse(Warehouse):
         run finds the job, compares, and only writes the ledger.
         """
         self._make_dataset(table.dataset)
+        ledger = self._make_ledger(table.dataset)
         found = self._find(table.dataset, table.holding(period))
         present = self._columns_of(found) if found else {}
         columns = self.columns_for(rows, present)
@@ -149,7 +152,7 @@ class BigQueryWarehouse(Warehouse):
             self._widen(target, present, widened)
             remake_views()
         rows = rows.with_columns((*columns, *_gone(present, columns)))
-        stem = self._job_stem(table, entry)
+        stem = self._job_stem(table, entry, ledger)
         with TemporaryDirectory(dir=self.scratch) as folder:
             file = Path(folder, "rows.parquet")
             rows.write_parquet(file)
@@ -187,8 +190,8 @@ class BigQueryWarehouse(Warehouse):
             self._check_location(name)
             yield Finding(
                 f"dataset {name}",
-                f"in {self._location(name)}: a table was written and removed"
-                + ("; the dataset can be made" if made else ""),
+                f"{f'in {place}: ' if (place := self._location(name)) else ''}"
+                f"a table was written and removed{'; the dataset can be made' if made else ''}",
             )
 
     def _check_location(self, dataset: str) -> None:
@@ -205,7 +208,7 @@ class BigQueryWarehouse(Warehouse):
         from google.api_core.exceptions import NotFound
 
         with suppress(NotFound), _explained(NotFound):
-            found = self._client.get_table(f"{dataset}.{name}")
+            found = self._client.get_table(f"{dataset}.{name}", retry=_patience())
             if found.labels.get("made-by") != _MAKER["made-by"]:
                 self.refuse_foreign(dataset, name)
             return found
@@ -219,7 +222,7 @@ class BigQueryWarehouse(Warehouse):
         from google.api_core.exceptions import NotFound
 
         with suppress(NotFound), _explained(NotFound):
-            self._client.get_dataset(name)
+            self._client.get_dataset(name, retry=_patience())
             return True
         return False
 
@@ -344,8 +347,13 @@ class BigQueryWarehouse(Warehouse):
         start = f"{self.identifier(self.own_name(table.start_column))} = '{period}-01'"
         return f"{super().only(table, period)} AND {start}"
 
-    def _job_stem(self, table: Table, entry: Publication) -> str:
-        place = f"{self._client.project}.{table.dataset}.{table.name}"
+    def _job_stem(self, table: Table, entry: Publication, ledger: Any) -> str:
+        """Return how the ids of jobs begin that bring this generation of a period.
+
+        Generations count from the making of the ledger, so that is part of it: BigQuery
+        remembers jobs longer than a table may live.
+        """
+        place = f"{self._client.project}.{table.dataset}.{table.name} since {ledger.created}"
         digest = sha256(place.encode()).hexdigest()[:12]
         return f"finops-{table.name}-{entry.billing_period}-{entry.generation}-{digest}"
 
@@ -405,15 +413,17 @@ class BigQueryWarehouse(Warehouse):
                 self._locations[dataset] = self._client.get_dataset(dataset).location
         return self._locations[dataset] or self.config.location or None
 
+    def _make_ledger(self, dataset: str) -> Any:
+        """Return the table of the ledger, made where there is none."""
+        made = self._new_table(dataset, LEDGER, _ledger_fields(self.types))
+        with _explained():
+            return self._find(dataset, LEDGER) or self._client.create_table(made, exists_ok=True)
+
     def _record(self, dataset: str, stem: str, entry: Publication) -> None:
-        fields = [_field(name, self.types[kind]) for name, kind in LEDGER_COLUMNS.items()]
-        if not self._find(dataset, LEDGER):
-            with _explained():
-                self._client.create_table(self._new_table(dataset, LEDGER, fields), exists_ok=True)
         row = {**asdict(entry), "published_at": entry.published_at.isoformat()}
 
         def send(job_id: str, labels: dict[str, str]) -> Any:
-            config = _load_config(fields, labels)
+            config = _load_config(_ledger_fields(self.types), labels)
             config.write_disposition = "WRITE_APPEND"
             return self._load_rows(dataset, LEDGER, [row], config, job_id)
 
@@ -456,12 +466,20 @@ def _ended_well(job: Any, *, sent: bool) -> bool:
     return True
 
 
+def _patience() -> Any:
+    """Return how long a request is repeated that is not answered."""
+    from google.cloud.bigquery import DEFAULT_RETRY
+
+    return DEFAULT_RETRY.with_timeout(_SECONDS)
+
+
 def _require_client() -> None:
     if find_spec("google") is None or find_spec("google.cloud.bigquery") is None:
         raise LocalError(
             "publishing to BigQuery needs Google's client",
             code="missing-extra",
-            do="pip install 'open-finops[bigquery]'",
+            do="pip install 'open-finops[bigquery]'; from a clone"
+            " .venv/bin/pip install '.[bigquery]'",
         )
 
 
@@ -509,6 +527,10 @@ def _load_config(fields: Sequence[Any], labels: dict[str, str]) -> Any:
     )
     config.parquet_options = lists
     return config
+
+
+def _ledger_fields(types: Mapping[str, str]) -> list[Any]:
+    return [_field(name, types[kind]) for name, kind in LEDGER_COLUMNS.items()]
 
 
 def _field_of(column: Column, types: Mapping[str, str]) -> Any:
@@ -571,7 +593,7 @@ def _from_google(error: Any) -> FinopsError:
     ):
         return TemporaryError(what, code="throttled", do="run again later")
     if isinstance(error, google.Unauthorized | google.Forbidden):
-        do = "finops warehouse check NAME tells which right is missing"
+        do = "docs/warehouses.md names the roles; finops warehouse check NAME tries them"
         return AccessError(what, do=do)
     if isinstance(error, google.BadRequest):
         return BadDataError(what, code="bad-data", do="the job's page in the console tells more")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import astuple
 from hashlib import sha256
 from importlib.util import find_spec
@@ -32,6 +32,7 @@ from finops.warehouses import (
     LEDGER_COLUMNS,
     Finding,
     Publication,
+    Relation,
     RemakeViews,
     Table,
     Warehouse,
@@ -39,6 +40,8 @@ from finops.warehouses import (
 )
 
 _PROBE = "finops_check"
+_LOCK_SECONDS = 5
+_CANCELED = "57014"
 _OURS = "made by open-finops"
 _RELATIONS = """
 SELECT class.relname, class.relkind = 'v', attribute.attname,
@@ -63,9 +66,12 @@ _ERRORS: dict[str, tuple[type[FinopsError], str]] = {
     "22021": (BadDataError, "PostgreSQL's text cannot hold the character NUL"),
     "28": (AccessError, _LOGIN),
     "3D000": (ConfigError, "create the database, or name another in uri"),
-    "42501": (AccessError, "finops warehouse check NAME tells which right is missing"),
+    "23": (BadDataError, "a rule of yours on the table forbids it; drop the rule"),
+    "25006": (AccessError, "let the role write: it, or the server, is read-only"),
+    "42501": (AccessError, "grant it (docs/warehouses.md), then finops warehouse check NAME"),
+    "42": (ConfigError, "see what it says; set another dataset or table if the name is taken"),
     "40": (TemporaryError, "run again"),
-    "55P03": (TemporaryError, "run again"),
+    "55P03": (TemporaryError, "somebody reads what must change; run again later"),
     "54": (BadDataError, "1,600 columns are the most; --focus publishes all tags as one column"),
     "53": (UnavailableError, "make room on the server, then run again"),
 }
@@ -142,12 +148,11 @@ class PostgresWarehouse(Warehouse):
         New columns and tables are committed first: to add them locks readers out for a moment,
         to copy takes longer.
         """
-        with self._transaction():
-            self._lock(table)
+        with self._changing(table.dataset):
             columns = self._prepare(table, period, rows, remake_views)
         part = table.part(period)
         with self._transaction():
-            self._lock(table)
+            self._lock(f"{table.dataset}.{table.name}")
             self._execute(f"DELETE FROM {identifier(table.dataset, part)}")
             self._copy(table.dataset, part, rows.with_columns(columns))
             crash_point("rows-sent")
@@ -158,7 +163,7 @@ class PostgresWarehouse(Warehouse):
     def create_view(self, dataset: str, name: str, sql: str, _columns: Iterable[str]) -> None:
         """Replace a view, which keeps its grants; drop it first only where its columns change."""
         view, note = identifier(dataset, name), f"{_OURS} {sha256(sql.encode()).hexdigest()}"
-        with self._transaction():
+        with self._changing(dataset):
             if self._note_on(dataset, name) == note:
                 return
             self._execute("SAVEPOINT before_view")
@@ -192,6 +197,10 @@ class PostgresWarehouse(Warehouse):
                 f"schema {schema}",
                 "a table was written and removed" + ("" if there else "; the schema can be made"),
             )
+
+    def holds(self, table: Table, period: BillingPeriod, there: Mapping[str, Relation]) -> bool:
+        """Tell whether a period's table or partition is there."""
+        return super().holds(table, period, there) and table.part(period) in there
 
     def _prepare(
         self, table: Table, period: BillingPeriod, rows: Rows, remake_views: RemakeViews
@@ -297,8 +306,13 @@ class PostgresWarehouse(Warehouse):
                 self._execute(f"COMMENT ON COLUMN {place} IS {literal(each.original)}")
 
     def _copy(self, dataset: str, table: str, rows: Rows) -> None:
-        with self._explained(), self._connection.cursor() as cursor:
-            cursor.adbc_ingest(table, rows.arrow(), mode="append", db_schema_name=dataset)
+        # A stream that is left open would keep the store from answering anything else.
+        with (
+            self._explained(),
+            closing(rows.arrow()) as stream,
+            self._connection.cursor() as cursor,
+        ):
+            cursor.adbc_ingest(table, stream, mode="append", db_schema_name=dataset)
 
     def _record(self, dataset: str, entry: Publication) -> None:
         places = ", ".join(
@@ -316,9 +330,20 @@ class PostgresWarehouse(Warehouse):
     def _has_schema(self, name: str) -> bool:
         return bool(self._execute("SELECT 1 FROM pg_namespace WHERE nspname = $1", [name]))
 
-    def _lock(self, table: Table) -> None:
-        """Let one publisher of a table go on at a time."""
-        key = f"finops {table.dataset}.{table.name}"
+    @contextmanager
+    def _changing(self, dataset: str) -> Iterator[None]:
+        """Change tables and views of a dataset as its only publisher.
+
+        Whoever reads one of them meanwhile is waited for, and others with us, so not for long.
+        """
+        with self._transaction():
+            self._lock(dataset)
+            self._execute(f"SET LOCAL lock_timeout = '{_LOCK_SECONDS}s'")
+            yield
+
+    def _lock(self, place: str) -> None:
+        """Let one publisher go on at a time."""
+        key = f"finops {place}"
         self._execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))::text", [key])
 
     @contextmanager
@@ -360,6 +385,8 @@ class PostgresWarehouse(Warehouse):
         try:
             yield
         except self._errors() as error:
+            if getattr(error, "sqlstate", None) == _CANCELED:  # how the driver says Ctrl-C
+                raise KeyboardInterrupt from error
             raise _from_driver(error) from error
 
     @staticmethod
@@ -368,7 +395,8 @@ class PostgresWarehouse(Warehouse):
             raise LocalError(
                 "publishing to PostgreSQL needs its driver",
                 code="missing-extra",
-                do="pip install 'open-finops[postgres]'",
+                do="pip install 'open-finops[postgres]'; from a clone"
+                " .venv/bin/pip install '.[postgres]'",
             )
 
 
@@ -378,7 +406,8 @@ connect = PostgresWarehouse
 def _from_driver(error: Any) -> FinopsError:
     state = getattr(error, "sqlstate", None) or ""
     text = re.sub(r"^\w+: (\[libpq\] )?", "", str(error)).strip()
-    what = f"PostgreSQL: {' '.join(text.split())}"
+    # What follows the first line may be a row of the bill.
+    what = f"PostgreSQL: {' '.join(text.partition('DETAIL:')[0].split())}"
     if state in _DEPENDENT:
         do = "drop the view that needs it, run again, and create it again"
         return RefusedError(what, code="dependent-view", do=do)

@@ -127,7 +127,7 @@ SELECT
     CASE WHEN meter_id IS NOT NULL THEN concat('DZH', upper(left(meter_id, 9))) END AS product_id, upper(left(meter_id, 3)) || '-' || substr(md5(meter_id), 1, 5) AS part_number,
     unit_of_measure,
     CASE WHEN commitment IS NOT NULL AND charge_type <> 'Usage' THEN CASE WHEN pricing_model = 'SavingsPlan' THEN 'Microsoft.BillingBenefits' ELSE 'Microsoft.Capacity' END
-        ELSE consumed_service END AS consumed_service,
+        WHEN given_cost = 100 THEN 'Microsoft.Support' ELSE consumed_service END AS consumed_service,
     CASE WHEN charge_type = 'Usage' THEN concat('/subscriptions/', CASE WHEN day % 3 = 0 THEN upper(subscription_id) ELSE subscription_id END, '/resourceGroups/', resource_group,
         '/providers/', consumed_service, '/', CASE WHEN resource_kind LIKE '%/%' THEN replace(resource_kind, '/', '/main/') ELSE resource_kind END, '/', resource_name)
         ELSE benefit_id END AS resource_id,

@@ -74,6 +74,9 @@ def parse(arguments: List[str]) -> Tuple[argparse.Namespace, List[str]]:
         for_pytest.append("--require-all")
     if options.reliability:
         for_pytest.append("tests/reliability")
+    elif not {"-x", "--pdb"} & {*rest}:
+        # Fixtures that a file shares are made once: its tests stay together.
+        for_pytest += ["--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile"]
     return options, [*for_pytest, *(argument for argument in rest if argument != "--")]
 
 

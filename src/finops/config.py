@@ -174,7 +174,7 @@ WAREHOUSE_KEYS = (
     Key("table", "table of line items; default: VENDOR_data", "", "name", example="aws_data"),
     Key(
         "table_strategy",
-        "one table in monthly partitions, or a table per period under a view",
+        "one table in monthly partitions, or one per period",
         "single",
         choices=("single", "separate"),
     ),

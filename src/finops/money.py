@@ -7,6 +7,7 @@ The SQL functions behind these expressions are in ``money.sql``.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from decimal import Context
 
 from finops.columns import ColumnType
@@ -29,13 +30,20 @@ def money_expression(column: str, physical: str) -> str:
     return f"finops.money(nullif(CAST({column} AS VARCHAR), ''))"
 
 
-def rounded_expression(column: str, physical: str) -> str:
-    """Return SQL that is true where turning ``column`` into money loses a digit."""
-    if physical == "DOUBLE":
-        return f"finops.is_rounded_double({column})"
-    if _fits(physical):
-        return "false"
-    return f"finops.is_rounded(CAST({column} AS VARCHAR))"
+def rounded_count(columns: Sequence[tuple[str, str]]) -> str:
+    """Return SQL for how many ``columns`` of a row, with their types, lose a digit as money.
+
+    Few cells look as if they could: only rows that have one are looked at digit by digit, by
+    one expression for all columns. One for each would be most of what a small file takes.
+    """
+    fine = [(column, physical) for column, physical in columns if not _fits(physical)]
+    if not fine:
+        return "0"
+    texts = ", ".join(f"CAST({column} AS VARCHAR)" for column, _ in fine)
+    return (
+        f"CASE WHEN {' OR '.join(_may_lose_digits(*each) for each in fine)} THEN"
+        f" len(list_filter([{texts}], lambda cell: finops.is_rounded(cell))) ELSE 0 END"
+    )
 
 
 def widened_expression(value: str, present: str, wanted: str) -> str:
@@ -53,6 +61,13 @@ def widened_expression(value: str, present: str, wanted: str) -> str:
     if wanted == ColumnType.TEXT and present.startswith("MAP("):
         return f"CAST(to_json({value}) AS VARCHAR)"
     return f"CAST({value} AS {wanted})"
+
+
+def _may_lose_digits(column: str, physical: str) -> str:
+    # The shortest text of a DOUBLE has 17 digits at most.
+    if physical == "DOUBLE":
+        return f"(abs({column}) < 1e-7 AND {column} <> 0)"
+    return f"NOT finops.is_plain_decimal(CAST({column} AS VARCHAR))"
 
 
 def _fits(physical: str) -> bool:

@@ -20,11 +20,12 @@ CREATE OR REPLACE MACRO finops.plain_decimal(t) AS list_transform(
 )[1];
 
 -- Half to even: CAST rounds halves away from zero, so a tie above an even digit is cut.
-CREATE OR REPLACE MACRO finops.round_half_even(plain) AS CASE
-    WHEN regexp_full_match(plain, '[-+]?\d*\.\d{23}[02468]50*')
-    THEN CAST(left(plain, strpos(plain, '.') + 24) AS DECIMAL(38, 24))
-    ELSE CAST(plain AS DECIMAL(38, 24))
-END;
+-- The lambda names its argument: a macro repeats it wherever it is used, to be planned again.
+CREATE OR REPLACE MACRO finops.round_half_even(plain) AS list_transform([plain], lambda p: CASE
+    WHEN regexp_full_match(p, '[-+]?\d*\.\d{23}[02468]50*')
+    THEN CAST(left(p, strpos(p, '.') + 24) AS DECIMAL(38, 24))
+    ELSE CAST(p AS DECIMAL(38, 24))
+END)[1];
 
 -- Text to money; an error where the text is no number or has 15 digits before the point.
 CREATE OR REPLACE MACRO finops.money(t) AS CASE
@@ -44,6 +45,3 @@ END;
 CREATE OR REPLACE MACRO finops.is_rounded(t) AS
     NOT finops.is_plain_decimal(t)
     AND regexp_full_match(finops.plain_decimal(t), '[-+]?\d*\.\d{24}\d*[1-9]\d*');
-
-CREATE OR REPLACE MACRO finops.is_rounded_double(d) AS
-    abs(d) < 1e-7 AND d <> 0 AND finops.is_rounded(CAST(d AS VARCHAR));

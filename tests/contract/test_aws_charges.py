@@ -7,8 +7,16 @@ is shown of all cases in one bill.
 from collections import Counter
 from decimal import Decimal
 
+import duckdb
 import pytest
 
+from finops.focus.charges import charges_query
+from finops.focus.columns import OWN_COLUMNS, focus_columns
+from finops.focus.lookups import NO_LOOKUPS
+from finops.sql import query
+from finops.store.dataset import Dataset, stored_exports
+from finops.store.ledger import current_loads
+from finops.vendors import aws
 from tests.charge_table import all_charges
 from tests.contract.cur import FORMS
 from tests.contract.golden import (
@@ -84,6 +92,21 @@ def test_all_cases_in_one_bill_keep_rows_and_money(tmp_path):
     assert billed(finops) == source_cost(line_items)
     found = finops.query("SELECT x_RowKind, count(*) FROM focus.cost_and_usage GROUP BY 1")
     assert dict(found) == Counter(charge["x_RowKind"] for charge in charges)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_mapping_makes_the_columns_of_every_store(tmp_path, form):
+    finops = import_bill(tmp_path, line_items_of(CASES["on_demand_usage"]), form)
+    with duckdb.connect(str(finops.database), read_only=True) as db:
+        (export,) = stored_exports(db)
+        (load,) = current_loads(db, export.dataset).values()
+        bill = Dataset(db, export).bill(aws, load)
+        sql, values = charges_query(bill, NO_LOOKUPS)
+        made = {name: kind for name, kind, *_ in query(db, f"DESCRIBE {sql}", values)}
+
+    assert not aws.brings_columns(bill.shape)
+    stored = {column.name: column.type for column in focus_columns()} | OWN_COLUMNS
+    assert made == {name: stored[name] for name in made}
 
 
 def test_every_rule_has_a_case():

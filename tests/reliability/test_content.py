@@ -18,7 +18,7 @@ from tests.reliability.oracle import assert_clean, check_words
 from tests.reliability.plan import dice, rounds
 from tests.reliability.site import Site
 
-MONTHS = [BillingPeriod(2019, 1).shift(number) for number in range(25)]
+MONTHS = [BillingPeriod(2019, 1).shift(number) for number in range(rounds(25, 12))]
 FORMS = ["csv", "csv.gz", "parquet"]
 IDENTITY, USAGE, COST = (list(COLUMNS)[at] for at in (0, 2, 3))
 PARQUET_ROWS = """

@@ -37,7 +37,7 @@ def staged(tmp_path_factory):
     def stage(form):
         if form not in made:
             home = tmp_path_factory.mktemp("staged")
-            periods = MONTHS[: rounds(50, 20)]
+            periods = MONTHS[: rounds(50, 12)]
             bills, _ = deliver(home / "bucket", dice("staged", form), form, periods)
             site = Site(home / "data", home / "bucket")
             for command in ("discover-manifests", "extract-manifests", "extract-billing"):
@@ -100,7 +100,7 @@ def test_a_staged_file_cut_short(tmp_path, staged, tally, form):
 @pytest.mark.parametrize("batch", range(BATCHES))
 def test_a_bit_flipped_in_a_gzip_at_the_source(tmp_path, tally, batch):
     chance = dice("source", batch)
-    bills, paths = deliver(tmp_path / "good", chance, "csv.gz", MONTHS[: rounds(50, 20)])
+    bills, paths = deliver(tmp_path / "good", chance, "csv.gz", MONTHS[: rounds(50, 12)])
     contents = {name: gzip.decompress(path.read_bytes()) for name, path in paths.items()}
     damaged = damaged_copy(tmp_path / "good", tmp_path / "bad", paths)
     for path in damaged.values():
@@ -126,7 +126,7 @@ def _inflated(path):
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_file_cut_short_at_the_source(tmp_path, tally, form):
-    cuts = chosen(range(100), 20)
+    cuts = chosen(range(100), 12)
     periods = [MONTHS[0].shift(number) for number in range(len(cuts))]
     bills, paths = deliver(tmp_path / "good", dice("cut", form), form, periods)
     damaged = damaged_copy(tmp_path / "good", tmp_path / "bad", paths)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from finops.money import money_expression, rounded_expression
+from finops.money import money_expression, rounded_count
 from finops.sql import query, run_script
 
 MONEY = "DECIMAL(38,24)"
@@ -36,7 +36,7 @@ def as_money(db, values, physical="VARCHAR"):
 
 
 def as_rounded(db, values, physical="VARCHAR"):
-    sql = f"SELECT {rounded_expression('v', physical)} FROM (SELECT unnest(?::{physical}[]) AS v)"
+    sql = f"SELECT {rounded_count([('v', physical)])} FROM (SELECT unnest(?::{physical}[]) AS v)"
     return [rounded for (rounded,) in query(db, sql, [values])]
 
 

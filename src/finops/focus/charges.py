@@ -78,7 +78,8 @@ def replace_charges(
     """
     drop_charges(db, bill.dataset, bill.period)
     sql, values = charges_query(bill, lookups)
-    _grow(db, {name: kind for name, kind, *_ in query(db, f"DESCRIBE {sql}", values)})
+    if bill.vendor.brings_columns(bill.shape):
+        _grow(db, {name: kind for name, kind, *_ in query(db, f"DESCRIBE {sql}", values)})
     query(db, f"INSERT INTO {TABLE} BY NAME {sql}", values)
     for statement in script_statements("focus/rollups.sql"):
         query(db, statement, {"load_id": bill.load_id})

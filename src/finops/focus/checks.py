@@ -157,18 +157,19 @@ def failed_checks(checks: list[Check], period: object) -> list[str]:
 
 def record_checks(db: Connection, bill: Bill, checks: list[Check]) -> None:
     """Write down what the checks said."""
-    for check in checks:
-        query(
-            db,
-            "INSERT INTO finops.checks VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                bill.dataset,
-                str(bill.period),
-                bill.load_id,
-                check.rule,
-                check.ok,
-                check.rows,
-                check.amount,
-                list(check.examples),
-            ],
-        )
+    query(
+        db,
+        "INSERT INTO finops.checks SELECT $dataset, $period, $load_id, unnest($rules::VARCHAR[]),"
+        " unnest($ok::BOOLEAN[]), unnest($rows::BIGINT[]), unnest($amounts::DECIMAL(38, 24)[]),"
+        " unnest($examples::VARCHAR[][])",
+        {
+            "dataset": bill.dataset,
+            "period": str(bill.period),
+            "load_id": bill.load_id,
+            "rules": [check.rule for check in checks],
+            "ok": [check.ok for check in checks],
+            "rows": [check.rows for check in checks],
+            "amounts": [None if check.amount is None else f"{check.amount:f}" for check in checks],
+            "examples": [list(check.examples) for check in checks],
+        },
+    )

@@ -30,7 +30,7 @@ from finops.columns import (
 )
 from finops.errors import BadDataError
 from finops.integrity import read_zip_entry
-from finops.money import money_expression, rounded_expression, widened_expression
+from finops.money import money_expression, rounded_count, widened_expression
 from finops.sql import Connection, identifier, literal, query
 
 _DO = "wait for the next delivery, or ask the vendor; nothing was guessed"
@@ -170,12 +170,12 @@ def select_rows(
         f" AS {identifier(target.name)}"
         for reference, column, target in zip(references, columns, targets, strict=True)
     ]
-    rounded = [
-        f"coalesce(CAST({rounded_expression(reference, column.file_column.physical)} AS INT), 0)"
+    money = [
+        (reference, column.file_column.physical)
         for reference, column in zip(references, columns, strict=True)
         if column.type == ColumnType.MONEY and column.constant is None
     ]
-    cells.append(f"{' + '.join(rounded) or '0'} AS {ROUNDED_COLUMN}")
+    cells.append(f"{rounded_count(money)} AS {ROUNDED_COLUMN}")
     reader, values = _reader(sources, columns)
     return f"SELECT {', '.join(cells)} FROM {reader}", values
 

@@ -37,11 +37,23 @@ def register_columns(
     for column in columns:
         types[column.original] = widen(types.get(column.original, column.type), column.type)
         positions[column.original] = column.position
+    new = [original for original in types if original not in known]
+    query(
+        db,
+        "INSERT INTO finops.column_registry SELECT $dataset, unnest($originals::VARCHAR[]),"
+        " unnest($names::VARCHAR[]), unnest($types::VARCHAR[]), unnest($positions::INTEGER[]),"
+        " $load_id",
+        {
+            "dataset": dataset,
+            "originals": new,
+            "names": [names[original] for original in new],
+            "types": [str(types[original]) for original in new],
+            "positions": [positions[original] for original in new],
+            "load_id": load_id,
+        },
+    )
     for original, kind in types.items():
-        if original not in known:
-            row = [dataset, original, names[original], kind, positions[original], load_id]
-            query(db, "INSERT INTO finops.column_registry VALUES (?, ?, ?, ?, ?, ?)", row)
-        elif known[original].type != kind:
+        if original in known and known[original].type != kind:
             query(
                 db,
                 "UPDATE finops.column_registry SET type = ? WHERE dataset = ? AND original = ?",

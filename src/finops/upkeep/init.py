@@ -31,7 +31,8 @@ _TEXT = """\
 # [aws.exports.second-payer]
 # bucket = "other-bucket"
 
-# [warehouse.company-bq]  # read and checked; publishing is not there yet
+# Where load-billing-remote publishes to; docs/warehouses.md tells how to set each up.
+# [warehouse.company-bq]
 {warehouse}
 """
 

@@ -14,6 +14,8 @@ Each vendor module offers the same names:
     the columns that published rows are sorted by, so that like rows lie together.
 ``charges(shape, columns, table)``
     SQL that makes FOCUS charges of the line items in a table, one rule per column.
+``brings_columns(shape)``
+    whether those charges have columns beside the ones of ``finops.focus.columns``.
 ``source_row_id(shape, columns)``
     SQL for what a row of those line items is called in ``x_SourceRowId``.
 ``source_totals(shape, columns, table)``

@@ -1,6 +1,7 @@
 """Amazon Web Services: Cost and Usage Reports, legacy (v1) and 2.0, and FOCUS exports."""
 
 from finops.vendors.aws.charges import (
+    brings_columns,
     charge_rules,
     charges,
     mapping,
@@ -12,6 +13,7 @@ from finops.vendors.aws.contract import check_columns, clustering, describe_colu
 from finops.vendors.aws.manifests import list_deliveries, list_exports
 
 __all__ = [
+    "brings_columns",
     "charge_rules",
     "charges",
     "check_columns",

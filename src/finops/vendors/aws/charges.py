@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from importlib.resources import files
 
 from finops.columns import PERIOD_COLUMN, ColumnType, StoredColumn, clean_column_name
@@ -49,6 +50,11 @@ def charges(shape: str, columns: Columns, table: str) -> str:
     if shape == "focus":
         return native_charges(columns, table)
     return _over_line_items(mapping(), columns, table)
+
+
+def brings_columns(shape: str) -> bool:
+    """Tell whether charges have columns of the delivery's own beside those of every store."""
+    return shape == "focus"
 
 
 def _over_line_items(sql: str, columns: Columns, table: str) -> str:
@@ -142,6 +148,7 @@ def _columns_of_aws(columns: Columns, kinds: Mapping[str, str]) -> Columns:
     }
 
 
+@lru_cache(4096)
 def _squashed(name: str) -> str:
     """Return what the spellings of one column have in common."""
     return "".join(char for char in name.lower() if char.isalnum())

@@ -1,6 +1,7 @@
 """Microsoft Azure: Cost Management exports of actual and amortized cost, and FOCUS exports."""
 
 from finops.vendors.azure.charges import (
+    brings_columns,
     charge_rules,
     charges,
     mapping,
@@ -12,6 +13,7 @@ from finops.vendors.azure.contract import check_columns, clustering, describe_co
 from finops.vendors.azure.manifests import list_deliveries, list_exports
 
 __all__ = [
+    "brings_columns",
     "charge_rules",
     "charges",
     "check_columns",

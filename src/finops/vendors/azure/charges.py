@@ -65,6 +65,11 @@ def source_totals(shape: str, columns: Columns, table: str) -> str:
     return _over_line_items(totals, columns, table)
 
 
+def brings_columns(shape: str) -> bool:
+    """Tell whether charges have columns of the delivery's own beside those of every store."""
+    return shape == FOCUS
+
+
 def source_row_id(_shape: str, columns: Columns) -> str:
     """Return SQL over the columns of a table for the ``x_SourceRowId`` of its rows.
 

@@ -52,7 +52,8 @@ class Delivery:
 
     ``shape`` is the vendor's name for the column set, for example ``v1``;
     ``file_format`` is ``csv`` or ``parquet``, ``compression`` is ``none``, ``gzip`` or ``zip``.
-    ``manifest_key`` is empty where the vendor wrote no manifest.
+    ``manifest_key`` is empty where the vendor wrote no manifest; ``more_manifests`` are there
+    where a delivery is made of several runs.
     """
 
     vendor: str
@@ -68,6 +69,13 @@ class Delivery:
     files: tuple[DataFile, ...]
     columns: tuple[ManifestColumn, ...] = ()
     notices: tuple[str, ...] = ()
+    more_manifests: tuple[DataFile, ...] = ()
+
+    @property
+    def manifests(self) -> dict[str, str]:
+        """The ETags of all manifests, by key."""
+        first = {self.manifest_key: self.manifest_etag} if self.manifest_key else {}
+        return first | {manifest.key: manifest.etag for manifest in self.more_manifests}
 
     @property
     def bytes(self) -> int:
@@ -105,6 +113,7 @@ class Delivery:
                 "files": tuple(DataFile(**file) for file in plain["files"]),
                 "columns": tuple(ManifestColumn(**column) for column in plain["columns"]),
                 "notices": tuple(plain["notices"]),
+                "more_manifests": tuple(DataFile(**f) for f in plain.get("more_manifests", ())),
             }
         )
 

@@ -471,3 +471,33 @@ def test_keys_of_another_vendor_are_unknown(tmp_path):
         answer = Finops(tmp_path)("-c", str(tmp_path / "config.toml"), "config")
         assert answer.code == 78
         assert "unknown key" in answer.err
+
+
+def test_all_manifests_are_staged_word_for_word(tmp_path):
+    bills = Azure(tmp_path, SAMPLE_PLACE)
+    (made,) = write_sample(bills.container, periods=[JANUARY], rows=200, seed=0)
+
+    assert bills.run().code == 0
+
+    (folder,) = (tmp_path / "data/staging/azure/default/2024-01").iterdir()
+    staged = [folder / name for name in ("manifest.json", "manifest-2.json")]
+    wanted = [bills.container / key for key in made.manifest_keys]
+    assert [file.read_bytes() for file in staged] == [file.read_bytes() for file in wanted]
+
+
+def test_a_month_is_rolled_back_and_rebuilt_with_both_datasets(tmp_path, seed):
+    bills = Azure(tmp_path, SAMPLE_PLACE)
+    for refresh in (1, 2):
+        (made,) = write_sample(
+            bills.container, periods=[JANUARY], rows=200, seed=seed, refresh=refresh
+        )
+        assert bills.run().code == 0
+        costs = bills.costs("costinbillingcurrency")
+        assert costs == sums(made)
+
+    assert bills.finops("rollback", "2024-01").code == 0
+    before = bills.costs("costinbillingcurrency")
+    assert bills.finops("rebuild").code == 0
+
+    assert before != costs
+    assert bills.costs("costinbillingcurrency") == before

@@ -24,11 +24,15 @@ CREATE OR REPLACE MACRO finops.json_of_members(t) AS list_transform(
     lambda braced: CASE WHEN json_valid(braced) THEN CAST(braced AS JSON) END
 )[1];
 
--- The members of a JSON object as entries of a map of texts; what is no scalar is JSON text.
-CREATE OR REPLACE MACRO finops.json_entries(document) AS list_transform(json_keys(document), lambda k: {
-    'key': k,
-    'value': json_extract_string(document, '/' || replace(replace(k, '~', '~0'), '/', '~1'))
-});
+-- The members of a JSON object as entries of a map of texts; what is no scalar is JSON text. No map has
+-- a key twice: there members are looked up one by one, which takes long of many, so then it is NULL.
+CREATE OR REPLACE MACRO finops.json_entries(document) AS coalesce(
+    map_entries(TRY_CAST(document AS MAP(VARCHAR, VARCHAR))),
+    CASE WHEN length(json_keys(document)) <= 1000 THEN list_transform(json_keys(document), lambda k: {
+        'key': k,
+        'value': json_extract_string(document, '/' || replace(replace(k, '~', '~0'), '/', '~1'))
+    }) END
+);
 
 -- A price times a quantity, for list and contracted cost. Never for billed cost.
 CREATE OR REPLACE MACRO finops.product(price, quantity) AS

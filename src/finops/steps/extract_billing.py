@@ -188,8 +188,7 @@ def _fetch(
 
 def _check_unchanged(storage: Storage, delivery: Delivery) -> None:
     """Compare manifest and files with the bucket once more, after the last byte came."""
-    expected = {delivery.manifest_key: delivery.manifest_etag} if delivery.manifest_key else {}
-    expected |= {file.key: file.etag for file in delivery.files}
+    expected = delivery.manifests | {file.key: file.etag for file in delivery.files}
     with ThreadPoolExecutor(_PARALLEL) as workers:
         found = list(workers.map(storage.head_object, expected))
     for (key, etag), stored in zip(expected.items(), found, strict=True):

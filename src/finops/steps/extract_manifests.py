@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 
 from finops.config import Export
-from finops.delivery import Delivery
 from finops.errors import TemporaryError
 from finops.faults import crash_point
 from finops.run import Outcome, PeriodResult, Run
@@ -28,24 +27,25 @@ def extract_manifests(run: Run, export: Export) -> list[PeriodResult]:
 
 
 def extract_manifest(run: Run, storage: Storage, attempt: Attempt) -> PeriodResult:
-    """Copy one manifest, if there is one; it must still be the one that was discovered."""
+    """Copy a delivery's manifests; each must still be the one that was discovered."""
     delivery = attempt.delivery
     folder = run.data.staging(delivery)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if delivery.manifest_key:
-        (folder / MANIFEST_NAME).write_bytes(_unchanged_manifest(storage, delivery))
+    for number, (key, etag) in enumerate(delivery.manifests.items(), 1):
+        name = MANIFEST_NAME if number == 1 else f"manifest-{number}.json"
+        (folder / name).write_bytes(_unchanged(storage, key, etag))
     crash_point("manifest-staged")
     run.state.set_path(attempt, folder)
     return PeriodResult.of(delivery, Outcome.EXTRACTED)
 
 
-def _unchanged_manifest(storage: Storage, delivery: Delivery) -> bytes:
-    body, stored = storage.read_object(delivery.manifest_key, MANIFEST_LIMIT)
-    if stored.etag != delivery.manifest_etag:
+def _unchanged(storage: Storage, key: str, etag: str) -> bytes:
+    body, stored = storage.read_object(key, MANIFEST_LIMIT)
+    if stored.etag != etag:
         raise TemporaryError(
             "the manifest changed since it was discovered",
             code="source-changed",
-            where=f"{storage.url}/{delivery.manifest_key}",
+            where=f"{storage.url}/{key}",
             do="run discover-manifests again",
         )
     return body

@@ -170,6 +170,7 @@ priced_by_unit AS NOT MATERIALIZED (
 placed AS NOT MATERIALIZED (
     SELECT
         priced_by_unit.*,
+        finops.flat_json(finops.json_entries(finops.json_of_members(tags)), '') AS tag_object,
         region.id AS known_region,
         region.name AS known_region_name,
         CASE
@@ -317,9 +318,9 @@ SELECT
     CASE WHEN resource IS NOT NULL
         THEN coalesce(type_in_id, lower(resource_type), lower(consumed_service), 'resource') END AS ResourceType,
 
-    -- Members of a JSON object, mostly without its braces. What is no JSON stays beside it. Source: [AZ] Tags.
-    finops.flat_json(finops.json_entries(finops.json_of_members(tags)), '') AS Tags,
-    CASE WHEN finops.json_of_members(tags) IS NULL THEN tags END AS x_TagsText,
+    -- Members of a JSON object, mostly without its braces. What is none stays beside it. Source: [AZ] Tags.
+    tag_object AS Tags,
+    CASE WHEN tag_object IS NULL AND trim(tags) <> '{}' THEN tags END AS x_TagsText,
 
     -- What Azure calls it.
     consumed_service AS x_ServiceCode,

@@ -478,7 +478,8 @@ def _joined(export: Export, month: BillingPeriod, runs: Sequence[ExportRun]) -> 
             do="give the ActualCost and the AmortizedCost export the same format and compression",
         )
     file_format, compression = (forms or {(first.file_format, first.compression)}).pop()
-    manifest = next((run.manifest for run in runs if run.manifest), None)
+    manifests = [run.manifest for run in runs if run.manifest]
+    manifest = manifests[0] if manifests else None
     return Delivery(
         vendor=export.vendor,
         export=export.name,
@@ -492,6 +493,7 @@ def _joined(export: Export, month: BillingPeriod, runs: Sequence[ExportRun]) -> 
         compression=compression,
         files=tuple(file for run in runs for file in run.files),
         notices=(*_dataset_notices(runs), *(said for run in runs for said in run.notices)),
+        more_manifests=tuple(DataFile(each.key, each.size, each.etag) for each in manifests[1:]),
     )
 
 

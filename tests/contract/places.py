@@ -126,9 +126,9 @@ def bigquery(request, strategy):
 @contextlib.contextmanager
 def memory(_request, strategy):
     place = MemoryPlace("memory", strategy)
-    place.settings["uri"] = place.billing
+    place.settings["uri"] = f"postgresql:///{place.billing}"
     yield place
-    DATABASES.pop(place.billing).close()
+    DATABASES.pop(place.settings["uri"]).close()
 
 
 PLACES = {"bigquery": bigquery, "memory": memory, "postgres": postgres}

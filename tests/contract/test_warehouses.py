@@ -26,6 +26,7 @@ from finops.focus.columns import VERSIONS
 from finops.period import BillingPeriod
 from finops.rows import Rows
 from finops.sql import identifier, literal
+from finops.steps.published import PeriodRows
 from tests import memory_warehouse
 from tests.contract.places import PLACES, STRATEGIES, in_order, plain
 from tests.driver import Answer, Finops
@@ -482,8 +483,58 @@ def test_a_table_of_the_other_strategy_is_left_alone(place, months):
 
     answer = finops.publish()
 
-    assert (answer.code, answer.document["error"]["code"]) == (78, "other-strategy")
+    codes = {result["error"]["code"] for result in answer.results}
+    assert (answer.code, codes) == (78, {"other-strategy"})
     assert there(place) == here(finops)
+
+
+def test_the_bill_of_another_account_is_left_alone(place, months, monkeypatch):
+    finops, _ = months
+    assert finops.publish("--export", "default").code == 0
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PeriodRows, "accounts", ["210987654321"])
+        answer = finops.publish("--export", "default", "--force")
+
+    assert (answer.code, answer.document["error"]["code"]) == (78, "other-export")
+    assert "123456789012" in answer.document["error"]["what"]
+    assert there(place) == here(finops)
+
+
+@pytest.mark.parametrize("place", [("bigquery", "single")], indirect=True, ids="-".join)
+def test_a_dataset_that_was_dropped_is_made_again_with_its_ledger(place, months):
+    finops, _ = months
+    assert finops.publish("--export", "default").code == 0
+    place.client.delete_table(f"{place.billing}.finops_loads")
+    assert finops.publish("--export", "default").code == 0
+    assert len(place.ledger()) == 1
+    place.client.delete_dataset(place.billing, delete_contents=True)
+
+    assert finops.publish("--export", "default").code == 0
+    assert there(place) == here(finops)
+    assert len(place.ledger()) == 1
+
+
+@pytest.mark.parametrize("place", [("postgres", "single")], indirect=True, ids="-".join)
+def test_a_lost_connection_fails_its_month_and_nothing_else(place, months, monkeypatch):
+    finops, _ = months
+    assert finops.publish("--export", "default").code == 0
+    arrow = Rows.arrow
+
+    def cut(rows):
+        place.ask(
+            "SELECT pg_terminate_backend(pid)::text FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        return arrow(rows)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Rows, "arrow", cut)
+        answer = finops.publish("--force", "--export", "default")
+
+    assert answer.code == 69
+    assert there(place) == here(finops)
+    assert finops.publish("--force", "--export", "default").code == 0
 
 
 def test_a_check_leaves_nothing_behind(place, months):

@@ -311,6 +311,40 @@ def test_an_impossible_warehouse_is_refused_with_its_place(tmp_path, keys, wrong
 
 
 @pytest.mark.parametrize(
+    "uri",
+    [
+        "postgresql://us:pa%ss-word@h/d",
+        "postgresql://us:pa ss-word@h/d",
+        "postgresql://us:pa@ss-word@h/d",
+        "postgresql://us:pa/ss-word@h/d",
+        "postgresql://h/d?user=us&password=pass-word",
+        "host=h password=pass-word",
+        "postgresql://us:pass-word@h:99999/d",
+    ],
+)
+def test_an_address_that_could_give_its_password_away_is_not_even_shown(tmp_path, uri) -> None:
+    error = refusal(tmp_path, f'[warehouse.main]\ntype = "postgres"\nuri = "{uri}"\n')
+
+    assert "ss-word" not in f"{error} {error.what} {error.where} {error.do}"
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "",
+        "postgresql://us:p%40ss@db.example.com:5432/billing?sslmode=require",
+        "postgres://h1:1,h2:2/d",
+        "postgresql:///d?host=/var/run/postgresql",
+        "postgresql://[::1]:5432/d",
+    ],
+)
+def test_an_address_of_postgresql_is_taken(tmp_path, uri) -> None:
+    text = f'[warehouse.main]\ntype = "postgres"\nuri = "{uri}"\n'
+
+    assert read(tmp_path, text).select_warehouse().uri == uri
+
+
+@pytest.mark.parametrize(
     ("names", "asked", "said"),
     [
         ((), None, "no warehouse is configured"),

@@ -68,7 +68,7 @@ class MemoryWarehouse(Warehouse):
             raise
         self.query("COMMIT")
 
-    def create_view(self, dataset, name, sql, _columns):
+    def create_view(self, dataset, name, sql):
         self.query(f"CREATE OR REPLACE VIEW {identifier(dataset, name)} AS {sql}")
 
     def check(self):

@@ -206,10 +206,8 @@ def _create_views(warehouse: Warehouse, table: Table, *, focus: bool) -> None:
     source = warehouse.identifier(dataset, _CHARGES)
     for version, view in _VIEWS.items():
         # Without quotes: each warehouse finds the names as it spells them.
-        columns = meanings(version)
-        cells = ", ".join(f"{cell} AS {name}" for name, cell in columns)
-        names = [warehouse.own_name(name) for name, _ in columns]
-        warehouse.create_view(dataset, view, f"SELECT {cells} FROM {source}", names)
+        cells = ", ".join(f"{cell} AS {name}" for name, cell in meanings(version))
+        warehouse.create_view(dataset, view, f"SELECT {cells} FROM {source}")
 
 
 def _create_union(warehouse: Warehouse, dataset: str, name: str, tables: list[str]) -> None:
@@ -217,4 +215,4 @@ def _create_union(warehouse: Warehouse, dataset: str, name: str, tables: list[st
     parts = {table: there[table] for table in tables if table in there}
     first = list(there[name].columns) if name in there else []
     if parts:
-        warehouse.create_view(dataset, name, *warehouse.union(dataset, parts, first))
+        warehouse.create_view(dataset, name, warehouse.union(dataset, parts, first))

@@ -159,7 +159,7 @@ class Warehouse(ABC):
         """
 
     @abstractmethod
-    def create_view(self, dataset: str, name: str, sql: str, columns: Iterable[str]) -> None:
+    def create_view(self, dataset: str, name: str, sql: str) -> None:
         """Make a view, or make it anew where ``sql`` is another one."""
 
     @abstractmethod
@@ -272,8 +272,8 @@ class Warehouse(ABC):
         dataset: str,
         parts: Mapping[str, Relation],
         first: Sequence[str],
-    ) -> tuple[str, list[str]]:
-        """Return SQL for all rows of some tables, and its columns: all that any of them has.
+    ) -> str:
+        """Return SQL for all rows of some tables, with every column that any of them has.
 
         Columns that ``first`` names keep that order; others follow as the tables have them.
         """
@@ -282,12 +282,11 @@ class Warehouse(ABC):
             for name, kind in part.columns.items():
                 kinds[name] = widest((kinds.get(name) or kind, kind))
         kinds = {name: kind for name, kind in kinds.items() if kind}
-        sql = "\nUNION ALL\n".join(
+        return "\nUNION ALL\n".join(
             f"SELECT {', '.join(self._cell(name, part, kind) for name, kind in kinds.items())}"
             f" FROM {self.identifier(dataset, table)}"
             for table, part in parts.items()
         )
-        return sql, list(kinds)
 
     def _cell(self, name: str, part: Relation, kind: str) -> str:
         column, present = self.identifier(name), part.columns.get(name)

@@ -164,7 +164,7 @@ class BigQueryWarehouse(Warehouse):
         crash_point("rows-compared")
         self._record(table.dataset, stem, entry)
 
-    def create_view(self, dataset: str, name: str, sql: str, _columns: Iterable[str]) -> None:
+    def create_view(self, dataset: str, name: str, sql: str) -> None:
         """Create or replace a view, unless it says the same already."""
         found = self._find(dataset, name)
         if found and found.view_query == sql:

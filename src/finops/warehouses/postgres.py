@@ -160,7 +160,7 @@ class PostgresWarehouse(Warehouse):
             self._record(table.dataset, entry)
             crash_point("rows-compared")
 
-    def create_view(self, dataset: str, name: str, sql: str, _columns: Iterable[str]) -> None:
+    def create_view(self, dataset: str, name: str, sql: str) -> None:
         """Replace a view, which keeps its grants; drop it first only where its columns change."""
         view, note = identifier(dataset, name), f"{_OURS} {sha256(sql.encode()).hexdigest()}"
         with self._changing(dataset):

@@ -36,8 +36,9 @@ Each vendor module offers the same names:
 ``charge_rules()``
     everything that decides what the charges are, to tell when it changes.
 
-Its module ``sample`` has ``SampleLayout`` and ``write_sample(out, ...)``, which writes a bucket
-tree with the layout of the real one.
+Its module ``sample`` has a ``SampleLayout`` (see ``finops.sampling``), which writes a bucket
+tree like the real one from the rows of ``sample.sql``; ``write_sample``, which is that of
+``finops.sampling`` with this layout; and ``DEMO_LAYOUTS``, by the names of the demo's exports.
 """
 
 from __future__ import annotations

@@ -362,9 +362,9 @@ def _add_demo(commands: argparse._SubParsersAction[_Parser]) -> str:
     parser.add_argument(
         "--rows",
         type=int,
-        default=20_000,
+        default=40_000,
         metavar="N",
-        help="line items per period and payer; default %(default)s",
+        help="line items per period, of all exports together; default %(default)s",
     )
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="same seed, same bills")
     return text

@@ -159,20 +159,19 @@ def test_a_vendor_offers_what_the_protocol_names(vendor):
 def test_the_same_seed_gives_the_same_bytes(tmp_path, vendor, layout, seed):
     one, two = (Bills(tmp_path / name, vendor, layout, seed) for name in ("one", "two"))
 
-    assert one.write() == two.write()
+    assert one.write(only=[JANUARY]) == two.write(only=[JANUARY])
     assert files_of(one.bucket) == files_of(two.bucket)
 
 
 @every_form
 def test_every_form_loads_to_the_last_digit_and_once(tmp_path, vendor, layout, seed):
     bills = Bills(tmp_path, vendor, layout, seed)
-    deliveries = bills.write()
+    deliveries = bills.write(only=[JANUARY])
 
     first, again = bills.load(), bills.load()
 
-    assert (first.code, first.err) == (0, "")
-    assert first.outcomes == {"2024-01": "loaded", "2024-02": "loaded"}
-    assert again.outcomes == {"2024-01": "unchanged", "2024-02": "unchanged"}
+    assert (first.code, first.err, first.outcomes) == (0, "", {"2024-01": "loaded"})
+    assert (again.code, again.outcomes) == (0, {"2024-01": "unchanged"})
     assert bills.loaded() == rows_of(deliveries)
     assert bills.charged() == totals_of(deliveries)
     if "effective" in deliveries[0].totals:
@@ -180,8 +179,10 @@ def test_every_form_loads_to_the_last_digit_and_once(tmp_path, vendor, layout, s
 
 
 def test_what_is_loaded_passes_every_check(loaded):
-    bills, _ = loaded
+    bills, deliveries = loaded
 
+    assert bills.loaded() == rows_of(deliveries)
+    assert bills.charged() == totals_of(deliveries)
     assert bills.finops("verify").code == 0
     assert bills.finops("focus", "validate").code == 0
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -21,32 +22,37 @@ class _Number(str):
     __slots__ = ()
 
 
-def write_csv(lines: Iterable[str], names: Sequence[str], to: Path, *, flat: bool) -> None:
-    """Write the records of ``lines`` under a header of ``names``."""
-    # What is no UTF-8 stays none, and is found where the CSV is read.
-    with to.open("w", encoding="utf-8", errors="surrogatepass", newline="") as file:
-        writer = csv.DictWriter(file, names, restval="", lineterminator="\n", quoting=csv.QUOTE_ALL)
-        writer.writeheader()
-        writer.writerows(_records(lines, "", flat=flat))
+def write_csv(
+    lines: Iterable[str], names: Sequence[str], to: Path, key: str, *, flat: bool
+) -> tuple[list[str], bool]:
+    """Write the records of ``lines`` under a header of ``names``, or those of the first record.
 
-
-def column_names(lines: Iterable[str], key: str, *, flat: bool) -> list[str]:
-    """Return the columns of all records in the order in which they come up.
+    Returns all names that came up, and whether the header has them; else it is to be written
+    again with all of them.
 
     Raises:
         BadDataError: a line is no JSON object, or names something twice.
     """
-    names: dict[str, None] = {}
-    for record in _records(lines, key, flat=flat):
-        names |= dict.fromkeys(record)
-    return list(names)
+    records = _records(lines, key, flat=flat)
+    first = next(records, {})
+    header, late = list(names or first), dict[str, None]()
+    known = dict.fromkeys(header).keys()
+    # What is no UTF-8 stays none, and is found where the CSV is read.
+    with to.open("w", encoding="utf-8", errors="surrogatepass", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
+        writer.writerow(header)
+        for record in chain([first] if first else [], records):
+            if not record.keys() <= known:
+                late |= dict.fromkeys(name for name in record if name not in known)
+            writer.writerow([_cell(record.get(name)) for name in header])
+    return [*header, *late], not late
 
 
-def _records(lines: Iterable[str], key: str, *, flat: bool) -> Iterator[dict[str, str]]:
+def _records(lines: Iterable[str], key: str, *, flat: bool) -> Iterator[dict[str, Any]]:
     for number, line in enumerate(lines, 1):
         try:
             if line.strip():
-                yield _unique([(name, _cell(value)) for name, value in _fields(line, flat=flat)])
+                yield _record(line, flat=flat)
         except (ValueError, TypeError, RecursionError) as error:
             raise BadDataError(
                 f"the line is no JSON object: {error}",
@@ -56,17 +62,11 @@ def _records(lines: Iterable[str], key: str, *, flat: bool) -> Iterator[dict[str
             ) from error
 
 
-def _fields(line: str, *, flat: bool) -> Iterator[tuple[str, Any]]:
-    record = json.loads(
-        line,
-        parse_float=_Number,
-        parse_int=_Number,
-        parse_constant=_refuse,
-        object_pairs_hook=_unique,
-    )
+def _record(line: str, *, flat: bool) -> dict[str, Any]:
+    record = _DECODER.decode(line)
     if not isinstance(record, dict):
         raise TypeError("it is something else")
-    return _leaves("", record) if flat else iter(record.items())
+    return _unique(list(_leaves("", record))) if flat else record
 
 
 def _leaves(prefix: str, record: dict[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -102,3 +102,8 @@ def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse(word: str) -> None:
     raise ValueError(f"{word} is no number")
+
+
+_DECODER = json.JSONDecoder(
+    parse_float=_Number, parse_int=_Number, parse_constant=_refuse, object_pairs_hook=_unique
+)

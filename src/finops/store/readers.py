@@ -32,7 +32,7 @@ from finops.errors import BadDataError
 from finops.integrity import read_zip_entry
 from finops.money import money_expression, rounded_count, widened_expression
 from finops.sql import Connection, identifier, literal, query
-from finops.store.json_lines import column_names, write_csv
+from finops.store.json_lines import write_csv
 
 _DO = "wait for the next delivery, or ask the vendor; nothing was guessed"
 ROUNDED_COLUMN = "_finops_rounded"
@@ -152,10 +152,11 @@ def readable(source: DataFileSource, scratch: Path) -> Iterator[DataFileSource]:
 
 
 def _write_lines(source: DataFileSource, to: Path) -> None:
-    with _text(source) as text:
-        names = column_names(_lines(text), source.key, flat=source.flat)
-    with _text(source) as text:
-        write_csv(_lines(text), names, to, flat=source.flat)
+    """Write the records under the names of the first; once more, if others have further ones."""
+    names, is_whole = list[str](), False
+    while not is_whole:
+        with _text(source) as text:
+            names, is_whole = write_csv(_lines(text), names, to, source.key, flat=source.flat)
 
 
 def read_columns(db: Connection, source: DataFileSource) -> tuple[FileColumn, ...]:

@@ -3,6 +3,9 @@
 import contextlib
 import io
 import json
+import os
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +14,7 @@ import duckdb
 from finops.cli import main
 from finops.period import BillingPeriod
 
+SOURCE = Path(__file__).parents[1] / "src"
 PERIODS = [BillingPeriod(2024, month) for month in (1, 2, 3)]
 
 
@@ -70,6 +74,17 @@ class Finops:
             f"SELECT billing_period, count(*), sum({cost}) FROM {dataset}.billing GROUP BY 1"
         )
         return {period: (count, total) for period, count, total in rows}
+
+
+def killed(finops: Finops, fault: str, *command: str) -> None:
+    """Run a command in a process of its own and let it be killed at a crash point."""
+    done = subprocess.run(
+        [*(sys.executable, "-m", "finops", "--data-dir", str(finops.data)), *command],
+        check=False,
+        capture_output=True,
+        env={**os.environ, "PYTHONPATH": str(SOURCE), "FINOPS_FAULT": fault},
+    )
+    assert done.returncode == -9, done.stderr
 
 
 def over_folder(data: Path, bucket: Path, *flags: str) -> Finops:

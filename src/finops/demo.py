@@ -1,37 +1,25 @@
-"""The demo: two payers' sample bills through the very pipeline that real buckets take."""
+"""The demo: sample bills of all vendors through the very pipeline that real buckets take."""
 
 from __future__ import annotations
 
+import json
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from finops.config import load_config
+from finops.config import VENDORS, export_keys, load_config
 from finops.datadir import DataDir
 from finops.errors import LocalError
 from finops.period import BillingPeriod
 from finops.pipeline import import_billing
 from finops.run import PeriodResult, Track, end_run, start_run, untracked
-from finops.vendors.aws.sample import DEMO_LAYOUTS, write_sample
+from finops.sampling import Layout, write_sample
+from finops.vendors import find_sample
 
 PERIODS = 3
 _MARK = ".finops-demo"
-
-_CONFIG = """\
-# Two payers: one delivers CUR v1 as csv.gz, the other CUR 2.0 as Parquet.
-[project]
-data_dir = "data"
-
-[aws]
-bucket = "./bucket-default"
-prefix = "cur-reports"
-export_name = "monthly-cur"
-
-[aws.exports.second-payer]
-bucket = "./bucket-second-payer"
-export_name = "data-export"
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +33,10 @@ class Demo:
 def run_demo(
     folder: Path, *, rows: int, seed: int, track: Track = untracked, run_id: str = ""
 ) -> Demo:
-    """Write both payers' buckets into ``folder`` and import them.
+    """Write every export's bucket into ``folder`` and import them.
 
-    ``rows`` is the number of line items per period and payer. An earlier demo is replaced.
+    ``rows`` is the number of line items per period, shared out to the exports. An earlier demo
+    is replaced.
 
     Raises:
         LocalError: ``folder`` holds something else.
@@ -55,7 +44,7 @@ def run_demo(
     _clear(folder)
     write_buckets(folder, rows=rows, seed=seed)
     config_file = folder / "config.toml"
-    config_file.write_text(_CONFIG, "utf-8")
+    config_file.write_text("\n".join(['[project]\ndata_dir = "data"\n', *_sections()]), "utf-8")
     config = load_config(config_file, {}, {})
     with start_run(config, "demo", track, run_id=run_id) as run:
         results = import_billing(run, config.exports)
@@ -64,12 +53,38 @@ def run_demo(
 
 
 def write_buckets(folder: Path, *, rows: int, seed: int) -> None:
-    """Write one bucket tree per payer: the latest whole months, the newest not yet invoiced."""
+    """Write a bucket tree per export: the latest whole months, the newest not yet invoiced."""
     newest = BillingPeriod.containing(datetime.now(UTC)).shift(-1)
     periods = [newest.shift(-back) for back in reversed(range(PERIODS))]
-    for payer, (export, layout) in enumerate(DEMO_LAYOUTS.items()):
-        bucket = folder / f"bucket-{export}"
-        write_sample(bucket, periods=periods, rows=rows, seed=seed + payer, layout=layout)
+    exports = list(_exports())
+    for number, (vendor, export, layout) in enumerate(exports):
+        write_sample(
+            folder / f"bucket-{vendor}-{export}",
+            layout=layout,
+            periods=periods,
+            rows=rows // len(exports),
+            seed=seed + number,
+        )
+
+
+def place_of(vendor: str, layout: Layout) -> dict[str, str]:
+    """Return the configuration keys that say where in its bucket a sample lies."""
+    free = [key.name for key in export_keys(vendor) if not key.choices]
+    return {name: place for name in free if (place := getattr(layout, name, ""))}
+
+
+def _exports() -> Iterator[tuple[str, str, Layout]]:
+    for vendor in VENDORS:
+        for export, layout in find_sample(vendor).DEMO_LAYOUTS.items():
+            yield vendor, export, layout
+
+
+def _sections() -> Iterator[str]:
+    for vendor, export, layout in _exports():
+        section = vendor if export == "default" else f"{vendor}.exports.{export}"
+        place = place_of(vendor, layout) | {"bucket": f"./bucket-{vendor}-{export}"}
+        lines = [f"{name} = {json.dumps(value)}" for name, value in place.items()]
+        yield "\n".join([f"[{section}]", *lines, ""])
 
 
 def _clear(folder: Path) -> None:

@@ -10,12 +10,17 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from decimal import Decimal
 from pathlib import Path
 
 import duckdb
 import pytest
 
+from finops.answers.report import Report
+from finops.cli import demo
+from finops.config import VENDORS
+from finops.vendors import find_sample
 from finops.vendors.aws.sample import SampleLayout, write_sample
 from tests.driver import PERIODS, Finops, expected, over_folder
 
@@ -321,9 +326,11 @@ def test_demo_shows_what_it_loaded_and_what_comes_next(tmp_path):
     answer = finops("demo", "--rows", "300")
 
     assert answer.code == 0
-    assert "Loaded 6 billing periods, 12 files" in answer.out
+    exports = [name for vendor in VENDORS for name in find_sample(vendor).DEMO_LAYOUTS]
+    assert len(set(exports)) == len(exports)
+    assert f"Loaded {3 * len(exports)} billing periods" in answer.out
     assert "Amazon Elastic Compute Cloud" in answer.out
-    assert "billed cost in USD: what the vendor invoices\naws/default: " in answer.out
+    assert all(f"\n{vendor}/" in answer.out for vendor in VENDORS)
     assert "data/demo/data/open_finops.duckdb" in answer.out
     config = tmp_path / "data/demo/config.toml"
     again = Finops(tmp_path / "unused")("aws", "import-cur", "-c", str(config))
@@ -335,10 +342,34 @@ def test_demo_answers_in_json_with_all_services_and_what_they_are_in(tmp_path):
     document = Finops(tmp_path / "data")("demo", "--rows", "300", "--json").document
 
     services = document["services"]
-    loaded = sum(Decimal(each["totals"]["USD"]) for each in document["results"])
-    assert (services["metric"], services["currencies"]) == ("billed", ["USD"])
-    assert sum(Decimal(row["BilledCost"]) for row in services["rows"]) == loaded
+    loaded, reported = defaultdict(Decimal), defaultdict(Decimal)
+    for each in document["results"]:
+        for currency, total in each["totals"].items():
+            loaded[currency] += Decimal(total)
+    for row in services["rows"]:
+        reported[row["BillingCurrency"]] += Decimal(row["BilledCost"])
+    assert services["metric"] == "billed"
+    assert reported == loaded
+    assert {each["vendor"] for each in services["periods"]} == set(VENDORS)
+    assert len({row["ProviderName"] for row in services["rows"]}) >= len(VENDORS)
     assert len({each["period"] for each in services["periods"]}) == 3
+
+
+def test_demo_adds_up_each_provider_and_currency_alone():
+    rows = [
+        {"ProviderName": provider, "BillingCurrency": currency, "BilledCost": Decimal(cost)}
+        for currency, provider, cost in [
+            *(("EUR", "One", cost) for cost in (9, 8, 7, 6)),
+            *(("USD", "Two", cost) for cost in (5, 4)),
+            ("USD", "One", "0.1"),
+        ]
+    ]
+    found = Report("services", "billed", (), rows, {}, ())
+
+    totals = [("One", "EUR", 30), ("One", "USD", Decimal("0.1")), ("Two", "USD", 9)]
+    assert demo._providers(found) == totals
+    shown = [str(row["BilledCost"]) for row in demo._dearest(found).rows]
+    assert shown == ["9", "8", "7", "0.1", "5", "4"]
 
 
 def test_demo_leaves_other_peoples_folders_alone(tmp_path):

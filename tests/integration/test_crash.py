@@ -1,19 +1,16 @@
 """What a killed run leaves: gone on with by the next run, never loaded twice, never in the way."""
 
-import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from finops.errors import OutOfMemoryError
 from finops.steps import load_billing_local
 from finops.vendors.aws.sample import SampleLayout, write_sample
+from tests import driver
 from tests.driver import PERIODS, expected, over_folder
-
-SOURCE = Path(__file__).parents[2] / "src"
 
 
 @pytest.fixture
@@ -31,18 +28,8 @@ def totals(tmp_path, seed):
 
 
 def killed(finops, fault, *command):
-    """Run the import, or another command, in a process of its own and let it be killed."""
-    command = command or ("aws", "import-cur", *finops.flags)
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "finops", "--data-dir", str(finops.data)),
-            *command,
-        ],
-        check=False,
-        capture_output=True,
-        env={**os.environ, "PYTHONPATH": str(SOURCE), "FINOPS_FAULT": fault},
-    )
-    assert done.returncode == -9, done.stderr
+    """Let the import, or another command, be killed."""
+    driver.killed(finops, fault, *(command or ("aws", "import-cur", *finops.flags)))
 
 
 def load_ids(finops):

@@ -30,6 +30,8 @@ SOURCES = "\n".join(path.read_text() for path in (ROOT / "src").rglob("*.py"))
 
 
 def _parsers(parser):
+    if parser.complete:
+        parser.complete(parser)
     yield parser
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):

@@ -6,9 +6,11 @@ import argparse
 import os
 import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import groupby, islice
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from finops.answers.report import Question, Report, report
 from finops.cli.load import configured, show_results
 from finops.cli.output import Output, display_path, money, plain_json, size
 from finops.cli.report import document, show
+from finops.config import DEFAULT_VENDOR, VENDORS
 from finops.demo import Demo, run_demo
 from finops.errors import UsageError
 from finops.money import EXACT
@@ -25,13 +28,15 @@ from finops.sampling import SampleDelivery
 from finops.store.database import reading
 from finops.vendors import find_sample
 
+_MOST = 3
+
 
 def demo(arguments: argparse.Namespace, output: Output) -> int:
-    """``demo``: sample bills of two payers through the whole pipeline."""
+    """``demo``: sample bills of all vendors through the whole pipeline."""
     _at_least(arguments.rows, 1, "--rows")
     folder = configured(arguments).data_dir / "demo"
     again = ", in place of the earlier demo" if folder.exists() else ""
-    output.say(f"Writing sample bills of two AWS payers to {display_path(folder)}{again} …")
+    output.say(f"Writing sample bills of {', '.join(VENDORS)} to {display_path(folder)}{again} …")
     done = run_demo(
         folder,
         rows=arguments.rows,
@@ -51,23 +56,52 @@ def demo(arguments: argparse.Namespace, output: Output) -> int:
     output.line()
     output.line(_summary(done.results))
     output.line()
-    output.line("Top services, all periods and both payers:")
-    show(found, output, most=8)
+    output.line("All clouds together:")
+    titles = ("ProviderName", "BillingCurrency", "BilledCost")
+    output.table(titles, _providers(found), right=titles[2:])
+    output.line()
+    output.line(f"The {_MOST} dearest services of each:")
+    show(_dearest(found), output)
     output.line()
     output.line(f"The database: {display_path(done.data.database)}")
     program = shlex.quote(os.environ.get("FINOPS_PROGRAM", "finops"))
     output.line("Next:")
-    output.line(f"  {program} -c {config_file} report months --by ServiceCategory")
-    output.line(f'  {program} -c {config_file} sql "SELECT * FROM aws_billing.billing LIMIT 5"')
-    output.line(f"  {program} -c {config_file} aws import-cur      (again: nothing new to load)")
-    output.line(f"  {program} aws list-manifests --bucket YOUR-BUCKET --prefix YOUR-PREFIX")
+    output.line(f"  {program} -c {config_file} report months --by ProviderName")
+    output.line(f'  {program} -c {config_file} sql "SELECT * FROM focus.cost_and_usage LIMIT 5"')
+    output.line(
+        f"  {program} -c {config_file} {DEFAULT_VENDOR} import-cur      (nothing new to load)"
+    )
+    output.line(
+        f"  {program} {DEFAULT_VENDOR} list-manifests --bucket YOUR-BUCKET --prefix YOUR-PREFIX"
+    )
     return 0
 
 
 def _services(done: Demo) -> Report:
     periods = [each.period for each in done.results if each.period]
     with reading(done.data) as db:
-        return report(db, Question("services", f"{min(periods)}:{max(periods)}"))
+        question = Question("services", f"{min(periods)}:{max(periods)}", by="ProviderName")
+        return report(db, question)
+
+
+def _providers(found: Report) -> list[tuple[str, str, Decimal]]:
+    """Add up what each provider billed, per currency."""
+    totals: dict[tuple[str, str], Decimal] = {}
+    for row in found.rows:
+        key = row["ProviderName"], row["BillingCurrency"]
+        totals[key] = EXACT.add(totals.get(key, Decimal()), row["BilledCost"])
+    return [(*key, total) for key, total in sorted(totals.items())]
+
+
+def _dearest(found: Report) -> Report:
+    """Keep the dearest services of each provider, per currency."""
+    rows = sorted(found.rows, key=itemgetter("ProviderName"))
+    kept = [
+        row
+        for _, of_one in groupby(rows, itemgetter("ProviderName", "BillingCurrency"))
+        for row in islice(of_one, _MOST)
+    ]
+    return replace(found, rows=kept)
 
 
 def _summary(results: Sequence[PeriodResult]) -> str:

@@ -6,9 +6,9 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from finops import __version__
 from finops.cli.text import log_line, visible
@@ -152,7 +152,18 @@ METRICS = ("billed", "effective", "list", "contracted")
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose complaints obey no control character of what was typed."""
+    """A parser whose complaints obey no control character of what was typed.
+
+    ``complete`` adds flags when the parser is used, and not before.
+    """
+
+    complete: Callable[[argparse.ArgumentParser], None] | None = None
+
+    def parse_known_args(self, *given: Any, **more: Any) -> Any:
+        if self.complete:
+            self.complete(self)
+            self.complete = None
+        return super().parse_known_args(*given, **more)
 
     def error(self, message: str) -> NoReturn:
         typed = " ".join(sys.argv[1:])
@@ -380,9 +391,9 @@ def _add_demo(commands: argparse._SubParsersAction[_Parser]) -> str:
     parser.add_argument(
         "--rows",
         type=int,
-        default=20_000,
+        default=40_000,
         metavar="N",
-        help="line items per period and payer; default %(default)s",
+        help="line items per period, of all exports together; default %(default)s",
     )
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="same seed, same bills")
     return text
@@ -411,28 +422,24 @@ def _add_sample(commands: argparse._SubParsersAction[_Parser]) -> str:
     parser.add_argument(
         "--amortized-name", metavar="TEXT", help="azure: AmortizedCost export; '' writes none"
     )
-    parser.add_argument("--cur-version", choices=("v1", "v2"), help="aws; default v1")
-    parser.add_argument("--agreement", choices=("ea", "mca"), help="azure; default ea")
-    parser.add_argument(
-        "--layout", choices=("2024", "2021", "none"), help="azure: manifest; default 2024"
-    )
-    parser.add_argument(
-        "--export-format", choices=("csv", "parquet"), default="csv", help="default %(default)s"
-    )
-    parser.add_argument(
-        "--compression",
-        choices=("gzip", "zip", "none"),
-        default="gzip",
-        help="of CSV files; default %(default)s",
-    )
-    parser.add_argument(
-        "--versioning",
-        choices=("create_new", "overwrite"),
-        default="create_new",
-        help="what a later delivery does; default %(default)s",
-    )
     parser.add_argument("--files", type=int, default=2, metavar="N", help="data files a delivery")
+    parser.complete = _add_layout_flags
     return text
+
+
+def _add_layout_flags(parser: argparse.ArgumentParser) -> None:
+    """Add what the vendors' samples offer, once it is asked for: help must load no database."""
+    from finops.vendors import find_sample
+
+    vendors: dict[str, list[str]] = {}
+    choices: dict[str, dict[str, None]] = {}
+    for vendor in VENDORS:
+        for name, offered in find_sample(vendor).SampleLayout.OFFERS.items():
+            vendors.setdefault(name, []).append(vendor)
+            choices.setdefault(name, {}).update(dict.fromkeys(offered))
+    for name, known in choices.items():
+        flag = f"--{name.replace('_', '-')}"
+        parser.add_argument(flag, choices=list(known), help=f"of {', '.join(vendors[name])}")
 
 
 def _add_report(commands: argparse._SubParsersAction[_Parser]) -> str:

@@ -83,7 +83,7 @@ class SampleLayout(sampling.Layout):
         )
 
 
-DEMO_LAYOUTS: Mapping[str, SampleLayout] = {"default": SampleLayout()}
+DEMO_LAYOUTS: Mapping[str, SampleLayout] = {"enterprise": SampleLayout()}
 write_sample = partial(sampling.write_sample, layout=SampleLayout())
 
 

@@ -62,5 +62,5 @@ def _cell(column: FocusColumn, present: set[str]) -> str:
     return f"CAST({identifier(column.name) if column.name in present else 'NULL'} AS {kind})"
 
 
-DEMO_LAYOUTS: Mapping[str, SampleLayout] = {"default": SampleLayout()}
+DEMO_LAYOUTS: Mapping[str, SampleLayout] = {"lakehouse": SampleLayout()}
 write_sample = partial(sampling.write_sample, layout=SampleLayout())

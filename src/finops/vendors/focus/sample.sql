@@ -10,7 +10,7 @@ CREATE TABLE price AS
 SELECT row_number() OVER () - 1 AS price_number, *
 FROM (VALUES
     ('Lakehouse', 'Lakehouse Jobs', 'Analytics', 'Data Processing', 'Cluster', 'Jobs compute', 'Compute Units', 0.15, 41.5, 5),
-    ('Lakehouse', 'Lakehouse SQL', 'Analytics', 'Data Warehouses', 'Warehouse', 'SQL compute', 'Compute Units', 0.7, 9.25, 4),
+    ('Lakehouse', 'Lakehouse SQL', 'Analytics', 'Analytics Platforms', 'Warehouse', 'SQL compute', 'Compute Units', 0.7, 9.25, 4),
     ('Lakehouse', 'Lakehouse Storage', 'Storage', 'Object Storage', 'Table', 'Managed storage', 'GB-Months', 0.023, 812.4, 3),
     ('Lakehouse', 'Lakehouse Model Serving', 'AI and Machine Learning', 'Machine Learning', 'Endpoint', 'Serving compute', 'Compute Units', 0.07, 77.125, 2),
     ('Token Gateway', 'Language Models', 'AI and Machine Learning', 'Generative AI', 'Key', 'Input tokens', 'Tokens', 0.0000025, 1840211, 4),
@@ -84,8 +84,8 @@ SELECT
         AS ContractedCost,
     CASE WHEN ChargeCategory = 'Usage' THEN CAST(quantity * list_price AS DECIMAL(20, 10)) ELSE BilledCost END
         AS ListCost,
-    CASE WHEN ChargeCategory = 'Usage' THEN unit_price END AS ContractedUnitPrice,
-    CASE WHEN ChargeCategory = 'Usage' THEN list_price END AS ListUnitPrice,
+    CASE ChargeCategory WHEN 'Usage' THEN unit_price WHEN 'Purchase' THEN billed END AS ContractedUnitPrice,
+    CASE ChargeCategory WHEN 'Usage' THEN list_price WHEN 'Purchase' THEN billed END AS ListUnitPrice,
     ContractedUnitPrice AS PricingCurrencyContractedUnitPrice,
     EffectiveCost AS PricingCurrencyEffectiveCost,
     ListUnitPrice AS PricingCurrencyListUnitPrice,

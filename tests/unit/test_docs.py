@@ -14,6 +14,7 @@ from finops.cli.parser import STEPS, build_parser
 from finops.config import (
     EXPORT_KEYS,
     PROJECT_KEYS,
+    VENDORS,
     WAREHOUSE_KEYS,
     Export,
     environment_names,
@@ -98,8 +99,12 @@ def test_example_configuration_is_valid_and_names_every_key(tmp_path):
 
     config = load_config(tmp_path / "config.toml", {}, {})
 
-    assert [export.name for export in config.exports] == ["default", "second-payer"]
+    named = {(export.vendor, export.name) for export in config.exports}
+    assert named == {("aws", "second-payer"), *((vendor, "default") for vendor in VENDORS)}
     document = tomllib.loads(everything)
+    for vendor in VENDORS:
+        own = {key.name for key in export_keys(vendor) if key.vendor} | {"bucket"}
+        assert own <= set(document[vendor]), vendor
     assert set(document["project"]) == {key.name for key in PROJECT_KEYS}
     assert set(document["aws"]) - {"exports"} == {key.name for key in export_keys("aws")}
     assert set(document["warehouse"]["company-bq"]) == {key.name for key in WAREHOUSE_KEYS}

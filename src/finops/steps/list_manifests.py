@@ -11,26 +11,41 @@ from itertools import takewhile
 
 from finops.columns import clean_column_name
 from finops.config import Export
-from finops.delivery import Delivery, FailedDelivery, FoundExport
+from finops.datadir import DataDir
+from finops.delivery import Contents, Delivery, FailedDelivery, FoundExport, Survey
 from finops.errors import ConfigError, FinopsError
-from finops.storage import open_storage
+from finops.state import State
+from finops.steps.survey import surveying
+from finops.storage import Storage, open_storage
 from finops.vendors import find_vendor
 
 _LONGEST_NAME = 38
 
 
-def list_manifests(export: Export) -> list[Delivery | FailedDelivery]:
+def list_manifests(
+    data: DataDir, export: Export, state: State | None = None
+) -> list[Delivery | FailedDelivery]:
     """Return the newest delivery of every billing period, newest period first.
 
-    A period whose manifest cannot be read is among them, with its error.
+    A period whose manifest cannot be read is among them, with its error. Where there are no
+    manifests the files are read; for a run, its ``state`` knows them from then on.
+    """
+    storage = open_storage(export)
+    with surveying(data, storage, export, state) as survey:
+        return list_deliveries(storage, export, survey)
+
+
+def list_deliveries(
+    storage: Storage, export: Export, survey: Survey
+) -> list[Delivery | FailedDelivery]:
+    """Ask the vendor for the newest delivery of every billing period.
 
     Raises:
         ConfigError: several exports lie there; it shows the sections to write.
     """
-    storage = open_storage(export)
     try:
         found: list[Delivery | FailedDelivery] = find_vendor(export.vendor).list_deliveries(
-            storage, export
+            storage, export, survey
         )
     except ConfigError as error:
         if error.code == "several-exports":
@@ -41,8 +56,13 @@ def list_manifests(export: Export) -> list[Delivery | FailedDelivery]:
 
 
 def list_exports(export: Export) -> list[FoundExport]:
-    """Return every export under the prefix, but those that another one brings with it."""
-    found: list[FoundExport] = find_vendor(export.vendor).list_exports(open_storage(export), export)
+    """Return every export under the prefix, but those that another one brings with it.
+
+    Files without manifests are not read for it, so their shape and periods are left open.
+    """
+    found: list[FoundExport] = find_vendor(export.vendor).list_exports(
+        open_storage(export), export, lambda *_file: Contents("", {})
+    )
     brought = {(each.prefix, name) for each in found for name in each.more.values()}
     return [each for each in found if (each.prefix, each.name) not in brought]
 
@@ -67,14 +87,17 @@ def list_strays(exports: Iterable[Export]) -> Iterator[tuple[Export, Mapping[str
 
 
 def _covered(found: FoundExport, exports: Iterable[Export]) -> bool:
-    """Tell whether an export reads it; one that names none reads what lies under its prefix."""
+    """Tell whether an export reads it; one that names none reads all under its prefix."""
+    there = _folder(found.prefix, found.name)
     return any(
-        found.prefix == export.prefix.strip("/")
-        and found.name in (export.export_name, export.amortized_name)
-        if export.export_name or export.amortized_name
-        else f"/{found.prefix}/".startswith(f"/{export.prefix}/".replace("//", "/"))
+        there.startswith(_folder(export.prefix, name))
         for export in exports
+        for name in {export.export_name, export.amortized_name or export.export_name}
     )
+
+
+def _folder(*parts: str) -> str:
+    return "".join(f"{part}/" for path in parts for part in path.split("/") if part)
 
 
 def name_exports(found: Sequence[FoundExport], taken: Iterable[str] = ()) -> dict[str, FoundExport]:

@@ -31,7 +31,8 @@ from finops.focus.lookups import read_lookups
 from finops.run import gravest
 from finops.sql import query
 from finops.state import DeliveryState, State
-from finops.steps.list_manifests import export_sections, list_manifests, list_strays
+from finops.steps.list_manifests import export_sections, list_deliveries, list_strays
+from finops.steps.survey import surveying
 from finops.storage import open_storage, packages
 from finops.store.database import engine_limits, reading
 from finops.store.dataset import Dataset, stored_exports
@@ -80,7 +81,8 @@ def examine(load: Callable[[], Config], export: str | None = None) -> Iterator[C
     found: list[Delivery] = []
     checks = []
     for each in exports:
-        checks.append(_looked(f"{each.vendor}/{each.name}", partial(_export, each, found)))
+        look = partial(_export, config.data, each, found)
+        checks.append(_looked(f"{each.vendor}/{each.name}", look))
         yield checks[-1]
     if not any(check.error for check in checks):
         yield from _strays(config.exports)
@@ -132,23 +134,20 @@ def _names(exports: Sequence[Export]) -> str:
     return ", ".join(export.name for export in exports)
 
 
-def _export(export: Export, deliveries: list[Delivery], check: Check) -> Check:
+def _export(data: DataDir, export: Export, deliveries: list[Delivery], check: Check) -> Check:
     """See that the bucket can be listed and manifests be read; add to ``deliveries``.
 
     What lies under the prefix is told even where the configuration names something else.
     """
     storage = open_storage(export)
-    lying: list[FoundExport] = find_vendor(export.vendor).list_exports(storage, export)
-    check = replace(check, detail=storage.url, lines=tuple(map(_line, lying)))
-    try:
-        newest = list_manifests(export)
-    except FinopsError as error:
-        place = (export.prefix.strip("/"), export.export_name)
-        places = [(each.prefix, each.name) for each in lying]
-        if export.export_name and places and place not in places:
-            choices = (f"prefix = {prefix!r}, export_name = {name!r}" for prefix, name in places)
-            error.do = f"in [{export.section}] set {'; or '.join(choices)}"
-        return check.failed(error)
+    with surveying(data, storage, export) as survey:
+        lying: list[FoundExport] = find_vendor(export.vendor).list_exports(storage, export, survey)
+        check = replace(check, detail=storage.url, lines=tuple(map(_line, lying)))
+        try:
+            newest = list_deliveries(storage, export, survey)
+        except FinopsError as error:
+            _tell_places(error, export, lying)
+            return check.failed(error)
     deliveries += [each for each in newest if isinstance(each, Delivery)]
     unreadable = gravest(each.error for each in newest if isinstance(each, FailedDelivery))
     return check.failed(unreadable) if unreadable else check
@@ -162,10 +161,27 @@ def _strays(exports: Sequence[Export]) -> Iterator[Check]:
         yield Check(f"{around.vendor}/…", f"not configured in {around.bucket}", lines, do)
 
 
+def _tell_places(error: FinopsError, export: Export, lying: Sequence[FoundExport]) -> None:
+    """Say what the configuration would be, where it names another place than exports lie at."""
+    places = [(each.prefix, each.name) for each in lying]
+    if (
+        export.export_name
+        and places
+        and (export.prefix.strip("/"), export.export_name) not in places
+    ):
+        choices = (f"prefix = {prefix!r}, export_name = {name!r}" for prefix, name in places)
+        error.do = f"in [{export.section}] set {'; or '.join(choices)}"
+
+
 def _line(found: FoundExport) -> str:
+    place = f"{found.name} under {found.prefix!r}"
     return (
-        f"{found.name} under {found.prefix!r}: {found.shape}, {found.file_format or 'unreadable'},"
-        f" {found.first} to {found.last}, delivered {found.delivered_at:%Y-%m-%d %H:%M} UTC"
+        place
+        if not found.shape
+        else (
+            f"{place}: {found.shape}, {found.file_format or 'unreadable'},"
+            f" {found.first} to {found.last}, delivered {found.delivered_at:%Y-%m-%d %H:%M} UTC"
+        )
     )
 
 

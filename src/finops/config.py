@@ -123,7 +123,11 @@ EXPORT_KEYS = (
         "a bucket's name or URL, or a folder that holds a copy",
         kind="place",
         example="my-cur-bucket",
-        examples=(("azure", "az://mybills/bills"), ("gcp", "gs://my-billing-bucket")),
+        examples=(
+            ("azure", "az://mybills/bills"),
+            ("focus", "./focus-files"),
+            ("gcp", "gs://my-billing-bucket"),
+        ),
     ),
     Key("prefix", "what stands before the export's name in every key", example="cur-reports"),
     Key("export_name", "name of the report or data export", example="monthly-cur"),

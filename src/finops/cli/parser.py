@@ -415,6 +415,9 @@ def _add_sample(commands: argparse._SubParsersAction[_Parser]) -> str:
     parser.add_argument("--cur-version", choices=("v1", "v2"), help="aws; default v1")
     parser.add_argument("--agreement", choices=("ea", "mca"), help="azure; default ea")
     parser.add_argument(
+        "--focus-version", metavar="VERSION", help="azure: FOCUS export 1.0, 1.0r2 or 1.2"
+    )
+    parser.add_argument(
         "--layout", choices=("2024", "2021", "none"), help="azure: manifest; default 2024"
     )
     parser.add_argument(

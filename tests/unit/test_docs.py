@@ -136,7 +136,7 @@ def test_architecture_names_only_files_that_exist():
 
 
 def test_the_documented_policy_allows_every_listing_and_no_writing():
-    text = (ROOT / "docs/aws.md").read_text()
+    text = (ROOT / "docs/aws.md").read_text().partition("## Permissions")[2]
     policy, key = (json.loads(block) for block in re.findall(r"```json\n(.*?)```", text, re.DOTALL))
     listing, reading = policy["Statement"]
     actions = [statement["Action"] for statement in (listing, reading, key)]

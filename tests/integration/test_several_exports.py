@@ -135,17 +135,26 @@ def test_a_payer_that_comes_later_is_told_as_not_configured(tmp_path, finops, se
 
 
 def test_the_error_over_several_exports_shows_the_sections_to_write(tmp_path, finops, seed):
+    file, payers = tmp_path / "config.toml", {}
     for payer in (ONE, TWO):
-        write_payer(tmp_path, seed, payer)
+        payers[payer] = write_payer(tmp_path, seed, payer)
+    file.write_text('[aws]\nbucket = "./bucket"\nprefix = "cur2"\n')
 
-    answer = finops("aws", "import-cur", "--json", "--bucket", "./bucket", "--prefix", "cur2")
-    error = answer.document["error"]
+    error = finops("aws", "import-cur", "--json").document["error"]
     head, _, sections = error["do"].partition("\n")
+    shown = finops("doctor").out
+    file.write_text(f'[aws]\nbucket = "./bucket"\n{sections}')
 
     assert (error["code"], "finops init" in head) == ("several-exports", True)
     assert tomllib.loads(sections)["aws"]["exports"] == {
         payer: {"prefix": f"cur2/{payer}", "export_name": "cid-cur2"} for payer in (ONE, TWO)
     }
+    assert [line.strip() for line in sections.splitlines()] == [
+        line.strip() for line in shown.partition("do: choose")[2].splitlines()[1:7]
+    ]
+    assert finops("aws", "import-cur", "--json").code == 0
+    for payer, deliveries in payers.items():
+        assert finops.loaded(f"aws_{payer}", COSTS["cur2"]) == expected(deliveries)
 
 
 def test_a_single_export_that_lies_there_is_written_as_the_vendors_own(tmp_path, finops, seed):

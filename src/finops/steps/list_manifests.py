@@ -50,7 +50,10 @@ def list_deliveries(
     except ConfigError as error:
         if error.code == "several-exports":
             sections = export_sections(export.vendor, name_exports(list_exports(export)))
-            error.do = f"{error.do}; finops init writes these:\n{sections}"
+            error.do = (
+                f"{error.do}; finops init writes these, and neither prefix nor export_name in"
+                f" [{export.vendor}]:\n{sections}"
+            )
         raise
     return found
 

@@ -58,11 +58,11 @@ class Storage(Protocol):
 
 
 class _Kind(NamedTuple):
-    """How to open a URL, with which packages, and how many of its segments name the bucket."""
+    """How to open a URL, how many of its segments name the bucket, and what it takes."""
 
     open: Callable[[str, Export], Storage]
-    packages: tuple[str, ...]
     segments: int = 1
+    packages: tuple[str, ...] = ()
 
 
 def _s3(url: str, export: Export) -> Storage:
@@ -83,10 +83,10 @@ def _azure(url: str, export: Export) -> Storage:
     return AzureStorage(url, export)
 
 
-_AZURE = _Kind(_azure, ("azure-storage-blob", "azure-identity"), 2)
+_AZURE = _Kind(_azure, 2, ("azure-storage-blob", "azure-identity"))
 _KINDS = {
-    "s3": _Kind(_s3, ("boto3",)),
-    "gs": _Kind(_gcs, ("google-cloud-storage",)),
+    "s3": _Kind(_s3, packages=("boto3",)),
+    "gs": _Kind(_gcs, packages=("google-cloud-storage",)),
     "az": _AZURE,
     "https": _AZURE,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -173,8 +173,10 @@ class Contents:
 class Survey(Protocol):
     """Reads data files that no manifest describes."""
 
-    def __call__(self, stored: StoredObject, file_format: str, compression: str) -> Contents:
-        """Return what is in a file; the same version of it is read only once.
+    def __call__(self, files: Sequence[tuple[StoredObject, str, str]]) -> list[Contents]:
+        """Return what is in each file, given with its format and compression.
+
+        The same version of a file is read only once.
 
         Raises:
             BadDataError: it is damaged, or no bill of this vendor.

@@ -38,6 +38,7 @@ CRASH_POINTS = (
     "marked-loaded",
     "pruned",
 )
+SURVEYING_POINTS = ("file-surveyed", "contents-noted")
 EXPORTING_POINTS = ("file-written", "file-placed")
 PUBLISHING_POINTS = ("rows-sent", "rows-compared", "period-published")
 _passed: Counter[str] = Counter()

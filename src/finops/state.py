@@ -317,16 +317,15 @@ class State:
                 (f"{self._relative(folder)}/",) * 2,
             )
 
-    def note_surveyed(
-        self, vendor: str, export: str, stored: StoredObject, contents: Contents
+    def note_surveyed(  # noqa: PLR0913, PLR0917 - what tells a version of a file of an export
+        self, vendor: str, export: str, key: str, size: int, etag: str, contents: Contents
     ) -> None:
         """Note what is in a data file, in place of what an earlier version of it had."""
         periods = json.dumps({str(period): rows for period, rows in contents.periods.items()})
-        file = (stored.key, stored.size, stored.etag)
         with self._transaction():
             self._db.execute(
                 "INSERT OR REPLACE INTO surveyed VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (vendor, export, *file, contents.shape, periods),
+                (vendor, export, key, size, etag, contents.shape, periods),
             )
 
     def surveyed(self, vendor: str, export: str, stored: StoredObject) -> Contents | None:

@@ -9,10 +9,11 @@ from decimal import Decimal
 import duckdb
 import pytest
 
+from finops.faults import SURVEYING_POINTS
 from finops.period import BillingPeriod
 from finops.vendors.focus.sample import SampleLayout, write_sample
 from tests.conftest import SAMPLES
-from tests.driver import Finops
+from tests.driver import Finops, killed
 
 JULY, AUGUST = BillingPeriod(2026, 7), BillingPeriod(2026, 8)
 MONEY = "count(*), sum(BilledCost), sum(EffectiveCost), sum(ListCost), sum(ContractedCost)"
@@ -360,6 +361,21 @@ def test_parquet_records_and_maps_become_tags(tmp_path, focus):
         ("map", "shop"),
         ("struct", "shop"),
     ]
+
+
+@pytest.mark.parametrize("point", [*SURVEYING_POINTS, "file-verified#2", "staged", "committed"])
+def test_a_kill_leaves_the_old_month_and_the_next_run_mends_it(tmp_path, focus, point):
+    folder = tmp_path / "bills"
+    write_csv(folder / "a.csv", charge(), of_august())
+    focus(folder)
+    write_csv(folder / "a.csv", charge(BilledCost="7"), of_august(BilledCost="8"))
+    write_csv(folder / "b.csv", charge(BilledCost="1"))
+
+    killed(focus.finops, point, "focus", "import", str(folder))
+
+    assert months(focus) == {"2026-07": (1, Decimal("1.5")), "2026-08": (1, Decimal("1.5"))}
+    assert focus(folder).code == 0
+    assert months(focus) == {"2026-07": (2, Decimal(8)), "2026-08": (1, Decimal(8))}
 
 
 def test_a_removed_file_takes_its_rows_along(tmp_path, focus):

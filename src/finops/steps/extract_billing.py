@@ -67,7 +67,7 @@ def _rediscover(run: Run, export: Export, storage: Storage, attempt: Attempt) ->
     """Begin again with what the bucket holds now of the same period."""
     period = attempt.delivery.period
     only = replace(export, start_date=period, end_date=period)
-    for found in list_manifests(run.data, only, run.state):
+    for found in list_manifests(run.data, only, run):
         if isinstance(found, Delivery):
             again = run.state.discover(found, run.run_id)
             copied = settle(run, export, again, partial(extract_manifest, run, storage))

@@ -14,7 +14,7 @@ from finops.config import Export
 from finops.datadir import DataDir
 from finops.delivery import Contents, Delivery, FailedDelivery, FoundExport, Survey
 from finops.errors import ConfigError, FinopsError
-from finops.state import State
+from finops.run import Run
 from finops.steps.survey import surveying
 from finops.storage import Storage, open_storage
 from finops.vendors import find_vendor
@@ -23,15 +23,15 @@ _LONGEST_NAME = 38
 
 
 def list_manifests(
-    data: DataDir, export: Export, state: State | None = None
+    data: DataDir, export: Export, run: Run | None = None
 ) -> list[Delivery | FailedDelivery]:
     """Return the newest delivery of every billing period, newest period first.
 
     A period whose manifest cannot be read is among them, with its error. Where there are no
-    manifests the files are read; for a run, its ``state`` knows them from then on.
+    manifests the files are read; for a ``run``, its state knows them from then on.
     """
     storage = open_storage(export)
-    with surveying(data, storage, export, state) as survey:
+    with surveying(data, storage, export, run) as survey:
         return list_deliveries(storage, export, survey)
 
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -22,8 +24,10 @@ from finops.columns import StoredColumn
 from finops.config import Export
 from finops.datadir import DataDir
 from finops.delivery import Contents, DataFile, Delivery, StoredObject
-from finops.errors import BadDataError, ConfigError, LocalError
+from finops.errors import BadDataError, ConfigError
+from finops.faults import crash_point
 from finops.period import BillingPeriod
+from finops.run import Advance, Run, untracked
 from finops.sql import Connection, query
 from finops.state import State
 from finops.steps.download import download_file
@@ -39,49 +43,77 @@ from finops.store.readers import (
 )
 from finops.vendors import find_vendor
 
+_PARALLEL = 4
+
 
 @dataclass(frozen=True, slots=True)
 class FileSurvey:
-    """Reads files of one export; ``notes`` is where what was found is written down, if it is."""
+    """Reads files of one export; ``run`` is whose state is told what was found, if there is one."""
 
     data: DataDir
     storage: Storage
     export: Export
     folder: Path
     memory: State | None
-    notes: State | None
+    run: Run | None
 
-    def __call__(self, stored: StoredObject, file_format: str, compression: str) -> Contents:
-        """Return what is in a file; the same version of it is read only once."""
+    def __call__(self, files: Sequence[tuple[StoredObject, str, str]]) -> list[Contents]:
+        """Return what is in each file; the same version of it is read only once."""
         whose = (self.export.vendor, self.export.name)
-        known = self.memory.surveyed(*whose, stored) if self.memory else None
-        if known:
-            return known
-        delivery = _alone(self.export, stored, file_format, compression)
-        path = surveyed_path(self.folder, delivery.files[0])
-        if not path.exists():
-            if self.notes:
-                self.data.require_space(stored.size, f"{stored.key}, to download,")
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            download_file(self.storage, delivery, delivery.files[0], path, lambda _amount: None)
-        contents = _read(self.data, delivery, path, self.folder)
-        if self.notes:
-            self.notes.note_surveyed(*whose, stored, contents)
+        known = [self.memory and self.memory.surveyed(*whose, stored) for stored, *_ in files]
+        unknown = [
+            _alone(self.export, *file)
+            for file, contents in zip(files, known, strict=True)
+            if not contents
+        ]
+        self._fetch(unknown)
+        read = map(self._read, unknown)
+        return [contents or next(read) for contents in known]
+
+    def _fetch(self, files: Sequence[Delivery]) -> None:
+        """Download in parallel what does not lie there yet."""
+        missing = [file for file in files if not self._path(file).exists()]
+        size = sum(file.bytes for file in missing)
+        if not missing:
+            return
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self.run:
+            self.data.require_space(size, f"{self.export.vendor}/{self.export.name}, to download,")
+        track = self.run.track if self.run else untracked
+        with (
+            track(f"{self.export.name} download", size) as advance,
+            ThreadPoolExecutor(_PARALLEL) as workers,
+        ):
+            for _ in workers.map(partial(self._download, advance), missing):
+                crash_point("file-surveyed")
+
+    def _download(self, advance: Advance, file: Delivery) -> None:
+        download_file(self.storage, file, file.files[0], self._path(file), advance)
+
+    def _path(self, file: Delivery) -> Path:
+        return surveyed_path(self.folder, file.files[0])
+
+    def _read(self, file: Delivery) -> Contents:
+        contents = _read(self.data, file, self._path(file), self.folder)
+        if self.run:
+            stored = file.files[0]
+            whose = (file.vendor, file.export, stored.key, stored.size, stored.etag)
+            self.run.state.note_surveyed(*whose, contents)
+            crash_point("contents-noted")
+            self.run.log("surveyed", file, file=stored.key, periods=len(contents.periods))
         return contents
 
 
 @contextmanager
 def surveying(
-    data: DataDir, storage: Storage, export: Export, state: State | None = None
+    data: DataDir, storage: Storage, export: Export, run: Run | None = None
 ) -> Iterator[FileSurvey]:
-    """Yield a survey that works for a run, or without its ``state`` leaves nothing behind."""
-    if state:
+    """Yield a survey that works for a ``run``, or without one leaves nothing behind."""
+    if run:
         folder = data.surveyed(export.vendor, export.name)
-        yield FileSurvey(data, storage, export, folder, state, state)
+        yield FileSurvey(data, storage, export, folder, run.state, run)
         return
-    memory = None
-    with suppress(LocalError):  # what cannot be remembered is read again
-        memory = State(data.state) if data.state.exists() else None
+    memory = State(data.state) if data.state.exists() else None
     try:
         with TemporaryDirectory(prefix="finops-") as folder_name:
             yield FileSurvey(data, storage, export, Path(folder_name), memory, None)

@@ -101,7 +101,8 @@ def _found_export(prefix: str, name: str, bills: Sequence[_Bill]) -> FoundExport
 
 
 def _surveyed(bills: Sequence[tuple[StoredObject, tuple[str, str]]], survey: Survey) -> list[_Bill]:
-    return [_Bill(stored, form, survey(stored, *form)) for stored, form in bills]
+    found = survey([(stored, *form) for stored, form in bills])
+    return [_Bill(*bill, contents) for bill, contents in zip(bills, found, strict=True)]
 
 
 def _bills(

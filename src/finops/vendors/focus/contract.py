@@ -51,7 +51,7 @@ def find_shape(columns: Sequence[FileColumn], key: str) -> str:
                 f"without the column {name} it is no FOCUS file",
                 code="bad-header",
                 where=f"{key}, line 1",
-                do="check what wrote it; FOCUS 1.0 to 1.4 are read",
+                do="name Cost and Usage of FOCUS 1.0 to 1.4; give other datasets another prefix",
             )
     return _SHAPE
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from finops.config import load_config
 from finops.delivery import FoundExport
 from finops.period import BillingPeriod
-from finops.steps.list_manifests import export_sections, name_exports
+from finops.steps.found_exports import export_sections, name_exports
 
 PERIOD = BillingPeriod(2024, 1)
 segment = st.text(st.sampled_from("aZ0-_. é\x7f\"'\\"), min_size=1, max_size=50)

@@ -18,7 +18,7 @@ from finops.config import DEFAULT_FILE, Export, Key, check_flags, export_keys, m
 from finops.delivery import FoundExport
 from finops.errors import FinopsError, UsageError
 from finops.run import gravest
-from finops.steps.list_manifests import list_exports
+from finops.steps.found_exports import list_exports
 from finops.upkeep.doctor import Check, examine
 from finops.upkeep.init import refuse_existing, write_config
 

@@ -31,7 +31,8 @@ from finops.focus.lookups import read_lookups
 from finops.run import gravest
 from finops.sql import query
 from finops.state import DeliveryState, State
-from finops.steps.list_manifests import export_sections, list_deliveries, list_strays
+from finops.steps.found_exports import export_sections, list_strays
+from finops.steps.list_manifests import list_deliveries
 from finops.steps.survey import surveying
 from finops.storage import open_storage, packages
 from finops.store.database import engine_limits, reading

@@ -17,7 +17,7 @@ from finops.config import (
 )
 from finops.delivery import FoundExport
 from finops.errors import LocalError, UsageError
-from finops.steps.list_manifests import export_sections, name_exports, toml_text
+from finops.steps.found_exports import export_sections, name_exports, toml_text
 
 _TEXT = """\
 # A flag wins over the environment, the environment over this file. Paths start from this file's

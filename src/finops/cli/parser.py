@@ -391,7 +391,7 @@ def _add_demo(commands: argparse._SubParsersAction[_Parser]) -> str:
     parser.add_argument(
         "--rows",
         type=int,
-        default=40_000,
+        default=30_000,
         metavar="N",
         help="line items per period, of all exports together; default %(default)s",
     )

@@ -12,7 +12,7 @@ import pkgutil
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,8 @@ class Key:
     """One configuration key. ``kind`` is str, int, size, path, place, period, name or uri.
 
     ``example`` is what documentation shows of a key that has no default; ``limits`` are the
-    smallest and the largest number. ``vendor`` is the only one whose exports have the key.
+    smallest and the largest number. ``vendor`` is the only one whose exports have the key;
+    ``examples`` are those of vendors where they differ.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Key:
     example: str = ""
     limits: tuple[int, int] = (0, 0)
     vendor: str = ""
+    examples: tuple[tuple[str, str], ...] = ()
 
 
 PROJECT_KEYS = (
@@ -121,6 +123,11 @@ EXPORT_KEYS = (
         "a bucket's name or URL, or a folder that holds a copy",
         kind="place",
         example="my-cur-bucket",
+        examples=(
+            ("azure", "az://mybills/bills"),
+            ("focus", "./focus-files"),
+            ("gcp", "gs://my-billing-bucket"),
+        ),
     ),
     Key("prefix", "what stands before the export's name in every key", example="cur-reports"),
     Key("export_name", "name of the report or data export", example="monthly-cur"),
@@ -146,7 +153,7 @@ EXPORT_KEYS = (
     ),
     Key("start_date", "first billing period, YYYY-MM", "", "period", example="2024-01"),
     Key("end_date", "last billing period, YYYY-MM", "", "period", example="2024-12"),
-    Key("dataset", "schema in the database; default: the vendor's own", example="aws_billing"),
+    Key("dataset", "schema in the database; default: the vendor's own", example="VENDOR_billing"),
     Key(
         "region",
         "region of the bucket",
@@ -380,7 +387,11 @@ def load_config(
 
 def export_keys(vendor: str) -> tuple[Key, ...]:
     """Return the keys of a vendor's exports: those of all vendors, and its own."""
-    return tuple(key for key in EXPORT_KEYS if key.vendor in ("", vendor))
+    return tuple(
+        replace(key, example=dict(key.examples).get(vendor, key.example.replace("VENDOR", vendor)))
+        for key in EXPORT_KEYS
+        if key.vendor in ("", vendor)
+    )
 
 
 def check_flags(vendor: str, flags: Mapping[str, Any]) -> Export:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -133,7 +133,8 @@ class FoundExport:
     """An export that lies in a bucket, configured or not.
 
     ``prefix`` and ``name`` are what the configuration calls ``prefix`` and ``export_name``;
-    ``file_format`` is empty where the newest manifest cannot be read.
+    ``file_format`` is empty where the newest manifest cannot be read. ``more`` holds other
+    settings by key: the names of exports beside it that belong to it.
     """
 
     prefix: str
@@ -143,6 +144,12 @@ class FoundExport:
     first: BillingPeriod
     last: BillingPeriod
     delivered_at: datetime
+    more: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What the configuration says of it, by key."""
+        return {"prefix": self.prefix, "export_name": self.name, **self.more}
 
 
 @dataclass(frozen=True, slots=True)

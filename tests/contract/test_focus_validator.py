@@ -4,6 +4,8 @@ import duckdb
 import pytest
 
 from finops.vendors.aws.sample import SampleLayout, write_sample
+from finops.vendors.azure.sample import SampleLayout as AzureLayout
+from finops.vendors.azure.sample import write_sample as write_azure
 from tests.charges import create_charges
 from tests.contract.validator import allowlist, complaints, failed_rules
 from tests.driver import PERIODS, Finops, over_folder
@@ -23,9 +25,9 @@ def charges(file, *changes):
     return file
 
 
-def published(finops, out):
+def published(finops, out, vendor="aws"):
     """Import, publish as FOCUS 1.2, and return all of it as one Parquet file."""
-    assert finops.aws("import-cur").code == 0
+    assert finops(vendor, "import-cur", *finops.flags).code == 0
     assert finops("focus", "validate").code == 0
     answer = finops("focus", "export-parquet", "--version", "1.2", "--out", str(out))
     assert answer.code == 0, answer.err
@@ -44,6 +46,19 @@ def test_a_sample_of_every_line_item_type_passes(tmp_path, seed, validate, versi
     file = published(finops, tmp_path / "focus")
 
     assert "\n".join(complaints(validate(file, WITHOUT[version]), file)) == ""
+
+
+@pytest.mark.parametrize("agreement", ["ea", "mca"])
+def test_a_sample_of_every_charge_type_of_azure_passes(tmp_path, seed, validate, agreement):
+    layout = AzureLayout(agreement=agreement)
+    write_azure(tmp_path / "bucket", periods=PERIODS, rows=1000, seed=seed, layout=layout)
+    names = ("--export-name", layout.export_name, "--amortized-name", layout.amortized_name)
+    finops = Finops(
+        tmp_path / "data", "--bucket", str(tmp_path / "bucket"), "--prefix", "costs", *names
+    )
+    file = published(finops, tmp_path / "focus", "azure")
+
+    assert "\n".join(complaints(validate(file), file)) == ""
 
 
 def test_a_real_bill_passes(tmp_path, samples_dir, validate):

@@ -419,6 +419,86 @@ def test_focus_exports_pass_as_they_are(bills, version, more, seconds):
     ]
 
 
+@pytest.mark.parametrize(
+    ("version", "agreement", "form"),
+    [
+        ("1.0", "ea", {"compression": "none"}),
+        ("1.0r2", "mca", {"export_format": "parquet"}),
+        ("1.2", "mca", {}),
+        ("1.2", "ea", {"export_format": "parquet"}),
+    ],
+)
+def test_focus_samples_cost_what_the_two_datasets_do(tmp_path, seed, version, agreement, form):
+    bills = Azure(tmp_path, SAMPLE_PLACE[:4])
+    layout = SampleLayout(agreement=agreement, focus_version=version, **form)
+    both = SampleLayout(agreement=agreement, prefix="both")
+    order = {"periods": [JANUARY], "rows": 300, "seed": seed}
+    (made,) = write_sample(bills.container, **order, layout=layout)
+    (pair,) = write_sample(bills.container, **order, layout=both)
+
+    answer = bills.run()
+    assert (answer.code, answer.document["notices"]) == (0, [])
+    charged, ((rows, first, versions),) = (
+        bills.charged(),
+        bills.query(
+            "SELECT count(*), min(ChargePeriodStart)::VARCHAR, any_value(x_SourceFocusVersion)"
+            " FROM focus.cost_and_usage"
+        ),
+    )
+    assert made.totals == pair.totals
+    assert charged == tuple(sum(made.totals[name].values()) for name in ("billed", "effective"))
+    assert (rows, first, versions) == (made.rows, "2024-01-01 00:00:00", version[:3])
+    assert bills.finops("verify").code == 0
+
+    effective = bills.query(_BY_COMMITMENT)
+    compared = Azure(tmp_path / "both", ("--prefix", "both", *SAMPLE_PLACE[2:]))
+    compared.flags = ("--bucket", str(bills.container), *compared.flags[2:])
+    assert compared.run().code == 0
+    assert compared.query(_BY_COMMITMENT) == effective
+
+
+_BY_COMMITMENT = """
+    SELECT CommitmentDiscountId, ChargeCategory, CommitmentDiscountStatus, sum(BilledCost),
+        sum(EffectiveCost)
+    FROM focus.cost_and_usage GROUP BY ALL ORDER BY ALL
+"""
+
+
+def test_focus_in_csv_and_parquet_is_the_same_money(tmp_path, seed):
+    costs = {}
+    for form in ("csv", "parquet"):
+        bills = Azure(tmp_path / form, SAMPLE_PLACE[:4])
+        layout = SampleLayout(focus_version="1.2", export_format=form)
+        write_sample(bills.container, periods=[JANUARY], rows=300, seed=seed, layout=layout)
+        assert bills.run().code == 0
+        costs[form] = bills.query(
+            "SELECT BilledCost, EffectiveCost, ListCost, ContractedCost, ListUnitPrice,"
+            " x_BillingExchangeRate::VARCHAR, PricingQuantity::DOUBLE, Tags::VARCHAR, ResourceId,"
+            " ChargePeriodStart, ChargeDescription FROM focus.cost_and_usage ORDER BY ALL"
+        )
+
+    assert costs["csv"] == costs["parquet"]
+
+
+def test_an_effective_cost_of_a_commitment_purchase_is_passed_on_and_flagged(bills):
+    bills.flags = (*bills.flags[:2], "--prefix", "costs", "--export-name", "FocusCost")
+    plan = FOCUS | {"ChargeCategory": "Purchase", "CommitmentDiscountId": "plan"}
+    put_run(bills.container, "FocusCost", list(plan), [list(plan.values())])
+
+    assert bills.run().code == 0
+    assert bills.charged() == (Decimal("1.25"), Decimal(plan["EffectiveCost"]))
+    assert bills.query(
+        "SELECT ok, rows_found FROM finops.checks WHERE rule = 'commitment-purchase'"
+    ) == [(False, 1)]
+
+
+def test_a_focus_export_has_no_older_layout(tmp_path):
+    flags = ("--focus-version", "1.2", "--layout", "2021")
+    answer = Finops(tmp_path)("sample", "azure", "--out", str(tmp_path / "b"), *flags)
+
+    assert (answer.code, "layout is 2024 for FOCUS" in answer.err) == (2, True)
+
+
 def test_what_is_loaded_can_be_looked_at_with_every_command(tmp_path, seed):
     bills = Azure(tmp_path, SAMPLE_PLACE)
     layout = SampleLayout(agreement="mca")

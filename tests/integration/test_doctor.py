@@ -19,6 +19,7 @@ import pytest
 from finops.config import load_config
 from finops.run import start_run
 from finops.schema import schema_scripts
+from finops.upkeep.doctor import examine
 from finops.vendors.aws.sample import SampleLayout, write_sample
 from tests.driver import PERIODS, Finops, over_folder, upload
 
@@ -85,6 +86,25 @@ def test_after_the_import_it_says_what_is_loaded(loaded):
     staged = sum(path.stat().st_size for path in loaded.data.glob("staging/**/*.*"))
     assert checks["staging"]["detail"] == size(staged)
     assert f"needs up to {size(2 * store)}, of it 0.0 MB" in checks["disk"]["detail"]
+
+
+@pytest.mark.parametrize(
+    ("bucket", "packages"),
+    [
+        ("s3://bills", ["boto3"]),
+        ("az://bills/bills", ["azure-storage-blob", "azure-identity"]),
+        ("gs://bills", ["google-cloud-storage"]),
+        ("./bills", []),
+    ],
+)
+def test_it_tells_the_version_of_what_the_buckets_are_reached_with(tmp_path, bucket, packages):
+    file = tmp_path / "config.toml"
+    file.write_text(f'[azure]\nbucket = "{bucket}"\n')
+
+    versions = next(examine(lambda: load_config(file, {}, {})))
+
+    told = versions.detail.partition("duckdb ")[2].split(", ")[1:]
+    assert [each.split()[0] for each in told] == packages
 
 
 def test_the_limits_that_are_configured_are_shown(finops):

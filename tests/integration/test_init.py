@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finops.config import EXPORT_KEYS, check_flags, load_config
+from finops.config import EXPORT_KEYS, VENDORS, check_flags, export_keys, load_config
 from finops.errors import ConfigError
 from finops.upkeep.init import config_text, write_config
 from finops.vendors.aws.sample import write_sample
@@ -59,6 +59,30 @@ def test_the_example_is_what_init_writes():
     examples = {key.name: key.example for key in EXPORT_KEYS[:3]}
 
     assert (ROOT / "config.toml.example").read_text() == config_text(examples)
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_every_vendor_can_come_first_and_shows_all_its_keys(here, vendor):
+    answer = Finops(here / "data")("init", vendor, "--prefix", "p", "--json")
+    text = Path("config.toml").read_text()
+    (export,) = load_config(None, {}, {}).exports
+
+    assert (answer.code, export.vendor, export.prefix) == (0, vendor, "p")
+    section = text.partition(f"\n[{vendor}]")[2].partition("\n\n")[0]
+    assert [line.split()[line.startswith("#")] for line in section.splitlines()[1:]] == [
+        key.name for key in export_keys(vendor)
+    ]
+    assert f'dataset = "{vendor}_billing"' in section
+    assert [other for other in VENDORS if f"\n# [{other}]" in text] == [
+        other for other in VENDORS if other != vendor
+    ]
+
+
+def test_a_flag_of_another_vendor_is_refused(here):
+    answer = Finops(here / "data")("init", "azure", "--cur-version", "v1")
+
+    assert (answer.code, list(here.iterdir())) == (2, [])
+    assert "exports of azure have no --cur-version" in answer.err
 
 
 def test_every_choice_and_date_is_written(here):

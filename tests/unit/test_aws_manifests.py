@@ -753,3 +753,60 @@ def test_a_missing_file_that_may_not_be_asked_for_fails_its_month_alone(bucket, 
     assert isinstance(kept, Delivery)
     assert (str(failed.period), failed.error.code) == ("2024-01", "missing-object")
     assert failed.error.where.endswith("rep-00001.csv.gz")
+
+
+# Copies of data files alone
+
+
+DATA = "cur2/111111111111/cid-cur2/data/BILLING_PERIOD=2024-01"
+COPIED = export(prefix="cur2/111111111111", export_name="cid-cur2")
+
+
+def test_where_no_manifest_was_copied_the_files_in_the_months_folder_count(bucket):
+    late = bucket.put(f"{DATA}/cid-cur2-00002.snappy.parquet", "bb", "2024-01-06")
+    early = bucket.put(f"{DATA}/cid-cur2-00001.snappy.parquet", "a")
+    bucket.put(f"{DATA}/other-00001.snappy.parquet", "c")
+    bucket.put(f"{DATA}/deeper/cid-cur2-00001.snappy.parquet", "d")
+
+    delivery = only(list_deliveries(bucket, COPIED))
+
+    assert delivery.files == tuple(DataFile(e.key, e.size, e.etag) for e in (early, late))
+    assert (delivery.manifest_key, delivery.delivery_id) == ("", late.etag)
+    assert (delivery.shape, delivery.file_format) == ("v2", "parquet")
+    assert delivery.delivered_at == late.modified
+    assert delivery.notices == (
+        "no manifest was copied here: the files that lie there count as the delivery",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "cur_version", "shape"),
+    [
+        ("cid-cur2", "auto", "v2"),
+        ("cid-focus", "auto", "focus"),
+        ("bills", "focus", "focus"),
+        ("cid-focus", "v2", "v2"),
+    ],
+)
+def test_without_a_manifest_configuration_or_name_tells_the_shape(bucket, name, cur_version, shape):
+    bucket.put(f"p/{name}/data/billing_period=2024-01/{name}-00001.csv.gz", "a")
+
+    settings = export(prefix="p", export_name=name, cur_version=cur_version)
+
+    assert only(list_deliveries(bucket, settings)).shape == shape
+
+
+def test_where_there_is_a_manifest_of_any_month_data_files_alone_are_no_delivery(bucket):
+    put_v2(bucket, "2024-01")
+    bucket.put("p/rep/data/BILLING_PERIOD=2024-02/rep-00001.csv.gz", "a")
+
+    assert [str(each.period) for each in list_deliveries(bucket, REP)] == ["2024-01"]
+
+
+def test_files_without_a_manifest_wait_until_none_is_young(bucket):
+    now = datetime.now(UTC).replace(tzinfo=None)
+    bucket.put(f"{DATA}/cid-cur2-00001.snappy.parquet", "a", str(now - timedelta(minutes=29)))
+    assert failure(bucket, COPIED).code == "in-progress"
+
+    bucket.put(f"{DATA}/cid-cur2-00001.snappy.parquet", "a", str(now - timedelta(minutes=31)))
+    assert only(list_deliveries(bucket, COPIED)).period == BillingPeriod(2024, 1)

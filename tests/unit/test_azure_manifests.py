@@ -376,6 +376,7 @@ def test_exports_are_found_with_what_they_are(store):
         ("costs", "amortized", "AmortizedCost"),
     ]
     assert str(found[0].first) == "2024-01"
+    assert [each.more for each in found] == [{"amortized_name": "amortized"}, {}]
 
 
 def test_files_of_both_exports_must_have_one_form(store):

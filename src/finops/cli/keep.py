@@ -7,14 +7,18 @@ import os
 import shlex
 import sys
 from collections import Counter
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
 from finops.cli.load import configured
 from finops.cli.output import Output, display_path, error_document
 from finops.cli.parser import EXPORT_FLAGS, PROJECT_FLAGS
-from finops.config import DEFAULT_FILE, EXPORT_KEYS, Key, mask_secrets
+from finops.config import DEFAULT_FILE, Export, Key, check_flags, export_keys, mask_secrets
+from finops.delivery import FoundExport
+from finops.errors import FinopsError, UsageError
 from finops.run import gravest
+from finops.steps.list_manifests import list_exports
 from finops.upkeep.doctor import Check, examine
 from finops.upkeep.init import refuse_existing, write_config
 
@@ -22,24 +26,47 @@ _ASKED = ("bucket", "prefix", "export_name", "table_strategy")
 
 
 def init(arguments: argparse.Namespace, output: Output) -> int:
-    """``init``: write ``config.toml`` from flags and, on a terminal, from answers."""
+    """``init``: write ``config.toml`` from flags, answers on a terminal, and what lies there."""
     file = Path(arguments.config) if arguments.config else DEFAULT_FILE
     refuse_existing(file)
     names = ["data_dir", *(key.name for key in (*PROJECT_FLAGS, *EXPORT_FLAGS))]
     values = {name: given for name in names if (given := getattr(arguments, name, None))}
+    keys = {key.name: key for key in export_keys(arguments.vendor)}
+    _refuse_foreign(values, keys, arguments.vendor)
     if sys.stdin.isatty() and sys.stderr.isatty() and not output.json:
-        questions = (key for key in EXPORT_KEYS if key.name in _ASKED and key.name not in values)
+        questions = (keys[name] for name in _ASKED if name not in values)
         values |= {key.name: answer for key in questions if (answer := _ask(key))}
-    write_config(file, values)
-    output.answer({"written": str(file)})
+    found = _look(check_flags(arguments.vendor, values), output)
+    write_config(file, values, arguments.vendor, found)
+    output.answer({"written": str(file), "exports": [each.settings for each in found]})
     output.line(f"Written: {display_path(file)}")
+    for each in found:
+        output.line(f"  with the export {each.name} under {each.prefix!r}")
     output.line("Next:")
     program = shlex.quote(os.environ.get("FINOPS_PROGRAM", "finops"))
     if arguments.config:
         program += f" -c {shlex.quote(arguments.config)}"
     output.line(f"  {program} doctor           (does everything work?)")
-    output.line(f"  {program} aws import-cur")
+    output.line(f"  {program} {arguments.vendor} import-cur")
     return 0
+
+
+def _refuse_foreign(values: Iterable[str], keys: Collection[str], vendor: str) -> None:
+    foreign = {key.name for key in EXPORT_FLAGS} - set(keys)
+    for name in values:
+        if name in foreign:
+            raise UsageError(f"exports of {vendor} have no --{name.replace('_', '-')}")
+
+
+def _look(export: Export, output: Output) -> list[FoundExport]:
+    """Find the exports in a bucket, unless one is named. What cannot be looked at is no error."""
+    if not export.bucket or export.export_name:
+        return []
+    try:
+        return list_exports(export)
+    except FinopsError as error:
+        output.say(f"note: nothing was looked for in {export.bucket}: {error.what}", "notice")
+        return []
 
 
 def _ask(key: Key) -> str:
@@ -72,7 +99,7 @@ def doctor(arguments: argparse.Namespace, output: Output) -> int:
 def _show_check(check: Check, output: Output) -> None:
     output.line(mask_secrets(f"{check.verdict:<8} {check.subject:<18} {check.detail}"))
     where = [f"where: {check.error.where}"] if check.error and check.error.where else []
-    do = [f"do: {check.do}"] if check.do else []
+    do = f"do: {check.do}".splitlines() if check.do else []
     for line in (*check.lines, *where, *do):
         output.line(mask_secrets(f"{'':<27} {line}"))
 

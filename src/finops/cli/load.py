@@ -23,6 +23,7 @@ from finops.steps.discover_manifests import discover_manifests as discover
 from finops.steps.export_parquet import export_parquet as export_to
 from finops.steps.extract_billing import extract_billing as stage
 from finops.steps.extract_manifests import extract_manifests as copy_manifests
+from finops.steps.list_manifests import list_strays
 from finops.steps.load_billing_local import load_billing_local as load
 from finops.steps.load_billing_remote import load_billing_remote as publish
 from finops.steps.loaded import loaded_periods
@@ -126,6 +127,8 @@ def list_manifests(arguments: argparse.Namespace, output: Output) -> int:
     show_results(output, results, [])
     if not results:
         output.say("No delivery lies between the two dates.")
+    for around, strays in list_strays(_exports(config, arguments)):
+        output.say(f"note: not configured in {around.bucket}: {', '.join(strays)}", "notice")
     error = failure_of(results)
     return ended_with(error, results, output) if error else 0
 

@@ -294,9 +294,10 @@ def _add_export_flags(parser: argparse.ArgumentParser, vendor: str = DEFAULT_VEN
 def _add_key_flags(
     parser: argparse.ArgumentParser, group: argparse._ArgumentGroup, vendor: str = DEFAULT_VENDOR
 ) -> None:
-    for key in export_keys(vendor):
-        if key in EXPORT_FLAGS:
-            _add_key_flag(group, key)
+    flags = {key.name for key in EXPORT_FLAGS}
+    for key in export_keys(vendor) if vendor else EXPORT_KEYS:
+        if key.name in flags:
+            _add_key_flag(group, key, "" if vendor else key.vendor)
     group = parser.add_argument_group("what to keep, and what of the machine to take")
     for key in PROJECT_FLAGS:
         _add_key_flag(group, key)
@@ -335,13 +336,13 @@ def _add_upkeep(commands: argparse._SubParsersAction[_Parser], step: Step) -> st
     return step.help
 
 
-def _add_key_flag(group: argparse._ArgumentGroup, key: Key) -> None:
+def _add_key_flag(group: argparse._ArgumentGroup, key: Key, whose: str = "") -> None:
     group.add_argument(
         f"--{key.name.replace('_', '-')}",
         dest=key.name,
         choices=key.choices or None,
         metavar=None if key.choices else _METAVARS.get(key.kind, "TEXT"),
-        help=key.help,
+        help=f"{whose}: {key.help}" if whose else key.help,
     )
 
 
@@ -539,7 +540,14 @@ def _add_sql(commands: argparse._SubParsersAction[_Parser]) -> str:
 def _add_init(commands: argparse._SubParsersAction[_Parser]) -> str:
     text = "write a commented config.toml; on a terminal it asks"
     parser = _subparser(commands, "init", text, "keep:init")
-    _add_key_flags(parser, parser.add_argument_group("which export"))
+    parser.add_argument(
+        "vendor",
+        nargs="?",
+        choices=VENDORS,
+        default=DEFAULT_VENDOR,
+        help="whose bills; default %(default)s",
+    )
+    _add_key_flags(parser, parser.add_argument_group("which export"), "")
     return text
 
 

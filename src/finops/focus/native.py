@@ -11,11 +11,11 @@ from finops.sql import identifier, literal
 
 # The x_RowKind of such a row: no rule of ours made its costs.
 NATIVE = "Native"
-# What tells a version: the newest whose mark is there.
+# What tells a version: the newest whose mark is there. No types of accounts: Azure's 1.0 has them.
 _MARKS = {
     "1.4": ("InvoiceDetailId",),
     "1.3": ("ServiceProviderName",),
-    "1.2": ("InvoiceId", "PricingCurrency", "BillingAccountType"),
+    "1.2": ("InvoiceId", "PricingCurrency"),
     "1.1": ("SkuMeter", "ServiceSubcategory"),
     "1.0": (),
 }

@@ -10,7 +10,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,7 +22,7 @@ from finops.columns import StoredColumn
 from finops.config import Export
 from finops.datadir import DataDir
 from finops.delivery import Contents, DataFile, Delivery, StoredObject
-from finops.errors import BadDataError, ConfigError
+from finops.errors import BadDataError, ConfigError, LocalError
 from finops.period import BillingPeriod
 from finops.sql import Connection, query
 from finops.state import State
@@ -79,7 +79,9 @@ def surveying(
         folder = data.surveyed(export.vendor, export.name)
         yield FileSurvey(data, storage, export, folder, state, state)
         return
-    memory = State(data.state) if data.state.exists() else None
+    memory = None
+    with suppress(LocalError):  # what cannot be remembered is read again
+        memory = State(data.state) if data.state.exists() else None
     try:
         with TemporaryDirectory(prefix="finops-") as folder_name:
             yield FileSurvey(data, storage, export, Path(folder_name), memory, None)

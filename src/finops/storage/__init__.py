@@ -58,10 +58,11 @@ class Storage(Protocol):
 
 
 class _Kind(NamedTuple):
-    """How to open a URL, and how many of its segments name the bucket."""
+    """How to open a URL, how many of its segments name the bucket, and what it takes."""
 
     open: Callable[[str, Export], Storage]
     segments: int = 1
+    packages: tuple[str, ...] = ()
 
 
 def _s3(url: str, export: Export) -> Storage:
@@ -82,7 +83,13 @@ def _azure(url: str, export: Export) -> Storage:
     return AzureStorage(url, export)
 
 
-_KINDS = {"s3": _Kind(_s3), "gs": _Kind(_gcs), "az": _Kind(_azure, 2), "https": _Kind(_azure, 2)}
+_AZURE = _Kind(_azure, 2, ("azure-storage-blob", "azure-identity"))
+_KINDS = {
+    "s3": _Kind(_s3, packages=("boto3",)),
+    "gs": _Kind(_gcs, packages=("google-cloud-storage",)),
+    "az": _AZURE,
+    "https": _AZURE,
+}
 _NAMED_BY = {"aws": "s3", "gcp": "gs"}
 
 
@@ -121,17 +128,28 @@ def open_storage(export: Export) -> Storage:
             do=f"set bucket in [{export.section}] of config.toml (finops init writes one),"
             " or pass --bucket",
         )
-    scheme, separator, _ = export.bucket.partition("://")
-    if not separator and "/" in export.bucket:
+    if "/" in export.bucket and "://" not in export.bucket:
         from finops.storage.folder import FolderStorage
 
         return FolderStorage(Path(export.bucket))
-    if not separator:
-        scheme = _NAMED_BY.get(export.vendor, "")
+    scheme = _scheme(export)
     if scheme not in _KINDS:
         raise ConfigError(
             f"{export.bucket!r} is no storage that finops knows for {export.vendor}",
             do="write az://ACCOUNT/CONTAINER, s3://BUCKET, gs://BUCKET or a folder",
         )
-    url = export.bucket if separator else f"{scheme}://{export.bucket}"
+    url = export.bucket if "://" in export.bucket else f"{scheme}://{export.bucket}"
     return _KINDS[scheme].open(url, export)
+
+
+def packages(export: Export) -> tuple[str, ...]:
+    """Name the packages that the export's storage is reached with; a folder needs none."""
+    kind = _KINDS.get(_scheme(export))
+    return kind.packages if kind else ()
+
+
+def _scheme(export: Export) -> str:
+    """Return the scheme of the bucket's URL, or of the vendor's own where it is a mere name."""
+    scheme, separator, _ = export.bucket.partition("://")
+    named = "" if "/" in export.bucket else _NAMED_BY.get(export.vendor, "")
+    return scheme if separator else named

@@ -73,7 +73,7 @@ def _leaves(prefix: str, record: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     for name, value in record.items():
         if isinstance(value, dict):
             yield from _leaves(f"{prefix}{name}.", value)
-        else:
+        elif value is not None:  # it may be a record elsewhere
             yield f"{prefix}{name}", value
 
 

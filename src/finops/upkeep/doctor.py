@@ -31,8 +31,9 @@ from finops.focus.lookups import read_lookups
 from finops.run import gravest
 from finops.sql import query
 from finops.state import DeliveryState, State
+from finops.steps.list_manifests import export_sections, list_deliveries, list_strays
 from finops.steps.survey import surveying
-from finops.storage import open_storage
+from finops.storage import open_storage, packages
 from finops.store.database import engine_limits, reading
 from finops.store.dataset import Dataset, stored_exports
 from finops.store.ledger import current_loads
@@ -67,18 +68,24 @@ def examine(load: Callable[[], Config], export: str | None = None) -> Iterator[C
 
     ``load`` reads the configuration; ``export`` names the only one to look at.
     """
-    yield _looked("versions", _versions)
     try:
         config = load()
         read_lookups(config.service_categories, config.account_names)
         exports = _chosen(config.exports, export)
     except FinopsError as error:
+        yield _looked("versions", partial(_versions, ()))
         yield Check("configuration").failed(error)
         return
+    yield _looked("versions", partial(_versions, exports))
     yield Check("configuration", f"{config.file or 'no file'}; exports: {_names(config.exports)}")
     found: list[Delivery] = []
+    checks = []
     for each in exports:
-        yield _looked(f"{each.vendor}/{each.name}", partial(_export, config.data, each, found))
+        look = partial(_export, config.data, each, found)
+        checks.append(_looked(f"{each.vendor}/{each.name}", look))
+        yield checks[-1]
+    if not any(check.error for check in checks):
+        yield from _strays(config.exports)
     data = config.data
     loaded: set[str] = set()
     yield _looked("data folder", partial(_folder, data.root))
@@ -101,9 +108,10 @@ def _looked(subject: str, look: Callable[[Check], Check]) -> Check:
         return check.failed(LocalError(what, do="check rights, space and memory"))
 
 
-def _versions(check: Check) -> Check:
-    packages = ", ".join(f"{name} {_version(name)}" for name in ("duckdb", "boto3"))
-    detail = f"finops {__version__}, Python {platform.python_version()}, {packages}"
+def _versions(exports: Sequence[Export], check: Check) -> Check:
+    used = dict.fromkeys(["duckdb", *(name for each in exports for name in packages(each))])
+    named = ", ".join(f"{name} {_version(name)}" for name in used)
+    detail = f"finops {__version__}, Python {platform.python_version()}, {named}"
     fits = duckdb.__version__.startswith("2.")
     return replace(check, detail=detail, do=None if fits else "pip install 'duckdb>=2.0,<3'")
 
@@ -131,18 +139,26 @@ def _export(data: DataDir, export: Export, deliveries: list[Delivery], check: Ch
 
     What lies under the prefix is told even where the configuration names something else.
     """
-    vendor, storage = find_vendor(export.vendor), open_storage(export)
+    storage = open_storage(export)
     with surveying(data, storage, export) as survey:
-        lying: list[FoundExport] = vendor.list_exports(storage, export, survey)
+        lying: list[FoundExport] = find_vendor(export.vendor).list_exports(storage, export, survey)
         check = replace(check, detail=storage.url, lines=tuple(map(_line, lying)))
         try:
-            newest = vendor.list_deliveries(storage, export, survey)
+            newest = list_deliveries(storage, export, survey)
         except FinopsError as error:
             _tell_places(error, export, lying)
             return check.failed(error)
     deliveries += [each for each in newest if isinstance(each, Delivery)]
     unreadable = gravest(each.error for each in newest if isinstance(each, FailedDelivery))
     return check.failed(unreadable) if unreadable else check
+
+
+def _strays(exports: Sequence[Export]) -> Iterator[Check]:
+    """Warn of exports that lie beside configured ones, as a payer's that came later."""
+    for around, strays in list_strays(exports):
+        do = f"add what finops is to load:\n{export_sections(around.vendor, strays)}"
+        lines = tuple(map(_line, strays.values()))
+        yield Check(f"{around.vendor}/…", f"not configured in {around.bucket}", lines, do)
 
 
 def _tell_places(error: FinopsError, export: Export, lying: Sequence[FoundExport]) -> None:
@@ -158,9 +174,14 @@ def _tell_places(error: FinopsError, export: Export, lying: Sequence[FoundExport
 
 
 def _line(found: FoundExport) -> str:
+    place = f"{found.name} under {found.prefix!r}"
     return (
-        f"{found.name} under {found.prefix!r}: {found.shape}, {found.file_format or 'unreadable'},"
-        f" {found.first} to {found.last}, delivered {found.delivered_at:%Y-%m-%d %H:%M} UTC"
+        place
+        if not found.shape
+        else (
+            f"{place}: {found.shape}, {found.file_format or 'unreadable'},"
+            f" {found.first} to {found.last}, delivered {found.delivered_at:%Y-%m-%d %H:%M} UTC"
+        )
     )
 
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from finops.config import (
     DEFAULT_VENDOR,
     PROJECT_KEYS,
+    VENDORS,
     WAREHOUSE_KEYS,
     Key,
     check_flags,
     export_keys,
 )
+from finops.delivery import FoundExport
 from finops.errors import LocalError, UsageError
+from finops.steps.list_manifests import export_sections, name_exports, toml_text
 
 _TEXT = """\
 # A flag wins over the environment, the environment over this file. Paths start from this file's
@@ -24,23 +26,33 @@ _TEXT = """\
 [project]
 {project}
 
-[aws]  # the export "default"; its tables are in aws_billing
+[{vendor}]  # {meaning}
 {export}
 
-# A second payer inherits everything above but dataset; its tables are in aws_second_payer.
-# [aws.exports.second-payer]
-# bucket = "other-bucket"
+{exports}
+
+{others}
 
 # Where load-billing-remote publishes to; docs/warehouses.md tells how to set each up.
 # [warehouse.company-bq]
 {warehouse}
 """
+_SECOND = """\
+# A second payer inherits everything above but dataset; its tables are in {vendor}_second_payer.
+# [{vendor}.exports.second-payer]
+# bucket = {bucket}"""
 
 
-def write_config(file: Path, values: Mapping[str, str]) -> None:
+def write_config(
+    file: Path,
+    values: Mapping[str, str],
+    vendor: str = DEFAULT_VENDOR,
+    found: Sequence[FoundExport] = (),
+) -> None:
     """Write a configuration that sets ``values``, by key; for its owner alone.
 
-    Relative paths in ``values`` start from the current folder.
+    Relative paths in ``values`` start from the current folder. Of several exports that were
+    ``found`` each gets a section, and of one its place is that of the vendor.
 
     Raises:
         LocalError: the file exists, or cannot be written; what is there stays as it is.
@@ -48,13 +60,13 @@ def write_config(file: Path, values: Mapping[str, str]) -> None:
         UsageError: a value is no text.
     """
     refuse_existing(file)
-    bucket = check_flags(DEFAULT_VENDOR, values).bucket
+    bucket = check_flags(vendor, values).bucket
     paths = {key.name for key in PROJECT_KEYS if key.kind == "path"}
     if "/" in bucket and "://" not in bucket:
         paths.add("bucket")
     if file.parent.resolve() != Path.cwd():
         values = {**values, **{name: _absolute(values[name]) for name in paths & values.keys()}}
-    _create(file, config_text(values))
+    _create(file, config_text(values, vendor, found))
 
 
 def refuse_existing(file: Path) -> None:
@@ -68,17 +80,37 @@ def refuse_existing(file: Path) -> None:
         )
 
 
-def config_text(values: Mapping[str, str]) -> str:
+def config_text(
+    values: Mapping[str, str], vendor: str = DEFAULT_VENDOR, found: Sequence[FoundExport] = ()
+) -> str:
     """Return a configuration with every key: those in ``values`` set, the others as comments."""
-    project, export, warehouse = (
-        "\n".join(_lines(keys, given))
-        for keys, given in (
-            (PROJECT_KEYS, values),
-            (export_keys(DEFAULT_VENDOR), values),
-            (WAREHOUSE_KEYS, {}),
-        )
+    several, keys = len(found) > 1, export_keys(vendor)
+    places = {name: text for each in found for name, text in each.settings.items()}
+    own = {name: text for name, text in values.items() if name not in places}
+    second = _SECOND.format(vendor=vendor, bucket=toml_text(_second_bucket(keys)))
+    default = f'the export "default"; its tables are in {vendor}_billing'
+    return _TEXT.format(
+        project="\n".join(_lines(PROJECT_KEYS, values)),
+        vendor=vendor,
+        meaning="what the exports below have in common" if several else default,
+        export="\n".join(_lines(keys, own if several else own | places)),
+        exports=export_sections(vendor, name_exports(found)) if several else second,
+        others="\n\n".join(_other(each, keys) for each in VENDORS if each != vendor),
+        warehouse="\n".join(_lines(WAREHOUSE_KEYS, {})),
     )
-    return _TEXT.format(project=project, export=export, warehouse=warehouse)
+
+
+def _second_bucket(keys: Iterable[Key]) -> str:
+    example = next(key.example for key in keys if key.name == "bucket")
+    return f"{example.rpartition('/')[0]}/other-bucket".lstrip("/")
+
+
+def _other(vendor: str, shown: Sequence[Key]) -> str:
+    """Show how another vendor is configured: by its bucket, and keys that are not shown yet."""
+    own = [key.name for key in shown if key.vendor]
+    but = f" but {', '.join(own)}" if own else ""
+    lines = _lines((key for key in export_keys(vendor) if key not in shown), {})
+    return "\n".join([f"# [{vendor}]  # has the keys above{but}, and these", *lines])
 
 
 def _lines(keys: Iterable[Key], values: Mapping[str, str]) -> Iterable[str]:
@@ -91,10 +123,7 @@ def _lines(keys: Iterable[Key], values: Mapping[str, str]) -> Iterable[str]:
 
 
 def _literal(key: Key, value: str | int) -> str:
-    """Write a value in TOML, whose text differs from JSON's only in that DEL is escaped."""
-    if key.kind == "int":
-        return str(int(value))
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return str(int(value)) if key.kind == "int" else toml_text(str(value))
 
 
 def _absolute(path: str) -> str:

@@ -35,6 +35,8 @@ _ASIDE = re.compile(
     r"(.*/)?([_.].*|[^/]*manifest\.json)|(.*/)?[_.][^/]*/.*", re.IGNORECASE | re.DOTALL
 )
 
+_DIVIDING = re.compile(r".*=.*|\d{4}([_-]?\d\d){0,2}", re.DOTALL)
+
 
 @dataclass(frozen=True, slots=True)
 class _Bill:
@@ -70,14 +72,14 @@ def list_deliveries(
 def list_exports(storage: Storage, export: Export, survey: Survey) -> list[FoundExport]:
     """Return every folder with bills right below the prefix, and the prefix itself if it has any.
 
-    Folders whose names are of the form ``name=value`` divide an export and are none.
+    Folders whose names are dates, or of the form ``name=value``, divide an export and are none.
     """
     bills = _surveyed(_bills(storage, export, named=False), survey)
     prefix = export.prefix.strip("/")
 
     def name(bill: _Bill) -> str:
         first, _, rest = bill.stored.key.removeprefix(prefix).strip("/").partition("/")
-        return first if rest and "=" not in first else ""
+        return first if rest and not _DIVIDING.fullmatch(first) else ""
 
     found = groupby(sorted(bills, key=name), key=name)
     return [_found_export(prefix, each, list(of_it)) for each, of_it in found]

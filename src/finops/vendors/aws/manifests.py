@@ -1,7 +1,8 @@
 """AWS manifests: find the newest delivery of every billing period and read it.
 
 Layouts: Cost and Usage Report user guide, "Accessing your report data in S3" (v1), and
-Data Exports user guide, "Export delivery" (2.0). Both write the manifest last.
+Data Exports user guide, "Export delivery" (2.0). Both write the manifest last. The Cloud
+Intelligence Dashboards copy the data files of Data Exports without it: there, the listing counts.
 """
 
 from __future__ import annotations
@@ -46,6 +47,12 @@ _LAYOUTS = {
         re.DOTALL,
     ),
 }
+_DATA_ONLY = "data"  # the layout of copies that have no manifests
+_DATA_FILE = re.compile(
+    r"(?P<base>(?:.*/)?(?P<name>[^/]+)/)data/(?i:billing_period)=(?P<period>\d{4}-\d{2})/"
+    r"(?P<folder>)(?P=name)-\d+\.(?:snappy\.parquet|csv|csv\.gz|csv\.zip)",
+    re.DOTALL,
+)
 _PERIOD_IN_KEY = re.compile(
     r"/(?:(\d{6})01-\d{8}|(?i:billing_period)=(\d{4}-\d\d)|year=(\d{4})/month=(\d{1,2}))/"
 )
@@ -74,7 +81,10 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class FoundManifest:
-    """A manifest in the listing. ``base`` is the part of the key up to the export's folder."""
+    """A manifest in the listing, or the newest data file where there are none.
+
+    ``base`` is the part of the key up to the export's folder.
+    """
 
     layout: str
     base: str
@@ -135,9 +145,8 @@ def list_exports(
     """
     bucket = _list(storage, replace(export, export_name=""))
     places: dict[tuple[str, str], list[FoundManifest]] = {}
-    for stored in bucket.objects.values():
-        for manifest in _match(stored, bucket.export):
-            places.setdefault((manifest.base, manifest.layout), []).append(manifest)
+    for manifest in _find(bucket.objects.values(), bucket.export):
+        places.setdefault((manifest.base, manifest.layout), []).append(manifest)
     return [_found_export(bucket, manifests) for _, manifests in sorted(places.items())]
 
 
@@ -148,7 +157,7 @@ def _found_export(bucket: Bucket, manifests: list[FoundManifest]) -> FoundExport
     return FoundExport(
         prefix=newest.base.removesuffix(f"{newest.name}/").strip("/"),
         name=newest.name,
-        shape=delivery.shape if delivery else newest.layout,
+        shape=delivery.shape if delivery else _shape(newest, (), bucket.export),
         file_format=delivery.file_format if delivery else "",
         first=min(manifest.period for manifest in manifests),
         last=newest.period,
@@ -162,7 +171,7 @@ def newest_manifests(objects: Iterable[StoredObject], export: Export) -> list[Fo
     Raises:
         ConfigError: there is none at all, or those of several exports.
     """
-    found = [manifest for stored in objects for manifest in _match(stored, export)]
+    found = _find(objects, export)
     if not found:
         raise ConfigError(
             f"no manifest of {export.export_name or 'any export'} lies under the prefix"
@@ -211,8 +220,15 @@ def _key_prefixes(export: Export) -> list[str]:
     return [f"{lead}{prefix}{joint}{name}" for lead in ("", "/") for joint in joints]
 
 
+def _find(objects: Iterable[StoredObject], export: Export) -> list[FoundManifest]:
+    """Find manifests; data files count only where their export has no manifest at all."""
+    found = [manifest for stored in objects for manifest in _match(stored, export)]
+    told = {manifest.base for manifest in found if manifest.layout != _DATA_ONLY}
+    return [each for each in found if each.layout != _DATA_ONLY or each.base not in told]
+
+
 def _match(stored: StoredObject, export: Export) -> Iterator[FoundManifest]:
-    for layout, pattern in _LAYOUTS.items():
+    for layout, pattern in {**_LAYOUTS, _DATA_ONLY: _DATA_FILE}.items():
         match = pattern.fullmatch(stored.key)
         if match is None or (export.export_name and match["name"] != export.export_name):
             continue
@@ -236,6 +252,8 @@ def _period(text: str) -> BillingPeriod | None:
 def _read(bucket: Bucket, found: FoundManifest) -> Delivery | FailedDelivery:
     storage, export = bucket.storage, bucket.export
     try:
+        if found.layout == _DATA_ONLY:
+            return _listed_delivery(found, bucket)
         body, stored = storage.read_object(found.stored.key, MANIFEST_LIMIT)
         return parse_manifest(body, stored, found, bucket)
     except AccessError:
@@ -243,6 +261,38 @@ def _read(bucket: Bucket, found: FoundManifest) -> Delivery | FailedDelivery:
     except FinopsError as error:
         error.where = error.where or f"{storage.url}/{found.stored.key}"
         return FailedDelivery(export.vendor, export.name, found.period, error)
+
+
+def _listed_delivery(found: FoundManifest, bucket: Bucket) -> Delivery:
+    """Take all data files beside the newest as the delivery, once they have come to rest.
+
+    Raises:
+        TemporaryError: more of them may be on the way.
+    """
+    storage, export = bucket.storage, bucket.export
+    if storage.live and abs(datetime.now(UTC) - found.stored.modified) < _SETTLED:
+        raise _in_progress("no manifest tells when its files are complete")
+    folder = found.stored.key.rpartition("/")[0]
+    objects = [
+        stored
+        for key, stored in sorted(bucket.objects.items())
+        if key.rpartition("/")[0] == folder and _DATA_FILE.fullmatch(key)
+    ]
+    file_format, compression = _form([stored.key for stored in objects], {})
+    return Delivery(
+        vendor=export.vendor,
+        export=export.name,
+        period=found.period,
+        delivery_id=found.stored.etag,
+        manifest_key="",
+        manifest_etag="",
+        delivered_at=found.delivered_at,
+        shape=_shape(found, (), export),
+        file_format=file_format,
+        compression=compression,
+        files=tuple(DataFile(stored.key, stored.size, stored.etag) for stored in objects),
+        notices=("no manifest was copied here: the files that lie there count as the delivery",),
+    )
 
 
 def parse_manifest(
@@ -262,11 +312,7 @@ def parse_manifest(
         _check_key(key, found)
     objects = [bucket.objects.get(key) or _unlisted(key, bucket.storage) for key in keys]
     if bucket.storage.live and is_in_progress(found.stored, objects, datetime.now(UTC)):
-        raise TemporaryError(
-            "AWS is writing this delivery: its files are newer than its manifest",
-            code="in-progress",
-            do="wait some minutes, then run again",
-        )
+        raise _in_progress("its files are newer than its manifest")
     listed = [DataFile(stored.key, stored.size, stored.etag) for stored in objects]
     buckets = {bucket for bucket, _ in places} | {str(manifest.get("bucket", ""))}
     columns = _columns(manifest, found.layout)
@@ -279,7 +325,7 @@ def parse_manifest(
         manifest_key=stored.key,
         manifest_etag=stored.etag,
         delivered_at=found.delivered_at,
-        shape=_shape(found.layout, columns, bucket.export),
+        shape=_shape(found, columns, bucket.export),
         file_format=file_format,
         compression=compression,
         files=tuple(dict.fromkeys(listed)),
@@ -432,11 +478,15 @@ def _form(keys: list[str], manifest: Mapping[str, Any]) -> tuple[str, str]:
     return ("parquet", "none") if parquet else ("csv", "gzip")
 
 
-def _shape(layout: str, columns: tuple[ManifestColumn, ...], export: Export) -> str:
-    if layout == "v1":
+def _shape(found: FoundManifest, columns: tuple[ManifestColumn, ...], export: Export) -> str:
+    """Tell the shape by columns; where none are announced, by configuration, then by name."""
+    if found.layout == "v1":
         return "v1"
-    focus = any(column.name.lower() == "billedcost" for column in columns)
-    return "focus" if focus or (not columns and export.cur_version == "focus") else "v2"
+    if columns:
+        return "focus" if any(each.name.lower() == "billedcost" for each in columns) else "v2"
+    named = found.layout == _DATA_ONLY and found.name.lower().endswith("focus")
+    said = export.cur_version if export.cur_version != "auto" else "focus" if named else "v2"
+    return "focus" if said == "focus" else "v2"
 
 
 def _wanted(delivery: Delivery | FailedDelivery, export: Export) -> bool:
@@ -462,6 +512,14 @@ def _refuse_two_shapes(deliveries: list[Delivery | FailedDelivery], export: Expo
             code="two-versions",
             do="set cur_version to one of them: the same cost must not be counted twice",
         )
+
+
+def _in_progress(what: str) -> TemporaryError:
+    return TemporaryError(
+        f"AWS is writing this delivery: {what}",
+        code="in-progress",
+        do="wait some minutes, then run again",
+    )
 
 
 def _bad(what: str) -> BadDataError:

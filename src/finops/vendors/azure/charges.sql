@@ -216,7 +216,8 @@ SELECT
         WHEN frequency = 'Recurring' THEN 'Recurring'
         ELSE 'One-Time'
     END AS ChargeFrequency,
-    coalesce(product_name, meter_name) AS ChargeDescription,
+    -- Rounding and unused commitments have no product: then what it is of, or what kind it is.
+    coalesce(product_name, meter_name, benefit_name, type) AS ChargeDescription,
     start AS ChargePeriodStart,
     start + INTERVAL 1 DAY AS ChargePeriodEnd,
 
@@ -281,7 +282,8 @@ SELECT
     coalesce(pricing_currency, billing_currency) AS PricingCurrency,
     CASE WHEN PricingCurrency = BillingCurrency THEN contracted_price END AS PricingCurrencyContractedUnitPrice,
     CASE WHEN PricingCurrency = BillingCurrency THEN EffectiveCost
-        WHEN EffectiveCost = cost_given THEN cost_in_pricing_currency END AS PricingCurrencyEffectiveCost,
+        WHEN EffectiveCost = cost_given THEN cost_in_pricing_currency
+        ELSE 0 END AS PricingCurrencyEffectiveCost,
     CASE WHEN PricingCurrency = BillingCurrency THEN coalesce(list_price, contracted_price) END
         AS PricingCurrencyListUnitPrice,
 

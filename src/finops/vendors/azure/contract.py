@@ -75,6 +75,17 @@ def read_contract(shape: str) -> dict[str, ContractColumn]:
     }
 
 
+@cache
+def read_versions() -> dict[str, list[str]]:
+    """Return the columns of Azure's FOCUS exports by version."""
+    text = files(__package__).joinpath(_FILES[FOCUS]).read_text("utf-8")
+    rows = list(csv.DictReader(text.splitlines()))
+    return {
+        version: [row["column"] for row in rows if row["version"] in ("", version)]
+        for version in ("1.0", "1.2")
+    }
+
+
 def squashed(header: str) -> str:
     """Return a header without case, blanks, ``_`` and ``-``; of a translated one the English."""
     translated = _TRANSLATED.fullmatch(header)

@@ -13,7 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from itertools import groupby
@@ -150,10 +150,20 @@ def list_exports(
     One listing, and the newest manifest of each is read. The date filters do not count.
     """
     folders = _month_folders(storage, export, "")
-    return [
+    found = [
         _found_export(storage, list(months))
         for _, months in groupby(folders, key=lambda folder: folder.base)
     ]
+    return [_with_amortized(each, found) for each in found]
+
+
+def _with_amortized(export: FoundExport, found: Sequence[FoundExport]) -> FoundExport:
+    """Join the only two datasets of cost below a directory, as one configured export has them."""
+    beside = [each for each in found if each.prefix == export.prefix and each.shape != FOCUS]
+    names = {each.shape: each.name for each in beside}
+    if export.shape != ACTUAL or len(beside) != 2 or AMORTIZED not in names:
+        return export
+    return replace(export, more={"amortized_name": names[AMORTIZED]})
 
 
 def _found_export(storage: Storage, folders: Sequence[MonthFolder]) -> FoundExport:

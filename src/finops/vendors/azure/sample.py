@@ -1,4 +1,4 @@
-"""Sample exports as Azure would deliver them: actual and amortized cost, EA and MCA.
+"""Sample exports as Azure would deliver them: actual and amortized cost or FOCUS, EA and MCA.
 
 The line items come from ``sample.sql``; here they are spelled as exports and laid out as blobs.
 """
@@ -18,9 +18,11 @@ from typing import ClassVar
 from finops import sampling
 from finops.sampling import Keys, Order, Rows, join_key, make_uuid
 from finops.sql import identifier
-from finops.vendors.azure.contract import COSTS, read_contract, squashed
+from finops.vendors.azure.contract import COSTS, FOCUS, read_contract, read_versions, squashed
 
 _FIXED_ROWS = 160
+_COST_VERSIONS = {"ea": "2024-08-01", "mca": "2023-12-01-preview"}
+_FOCUS_TYPES = {"text": "VARCHAR", "timestamp": "TIMESTAMP", "money": "DECIMAL(38, 20)"}
 _PARQUET_TYPES = {"text": "VARCHAR", "date": "TIMESTAMP", "money": "DECIMAL(38, 20)"}
 
 
@@ -28,12 +30,16 @@ _PARQUET_TYPES = {"text": "VARCHAR", "date": "TIMESTAMP", "money": "DECIMAL(38, 
 class SampleLayout(sampling.Layout):
     """How the two exports are configured in Azure; without ``amortized_name`` there is one.
 
-    ``layout`` is the version of the manifest, or ``none``: then an export is one file.
+    ``layout`` is the version of the manifest, or ``none``: then an export is one file. With a
+    ``focus_version`` there is one export, of type FocusCost.
     """
+
+    SCRIPTS: ClassVar[Sequence[str]] = ("sample.sql", "sample_focus.sql", "sample_totals.sql")
 
     OFFERS: ClassVar[Mapping[str, Sequence[str]]] = {
         "agreement": ("ea", "mca"),
         "layout": ("2024", "2021", "none"),
+        "focus_version": ("", "1.0", "1.0r2", "1.2"),
         "export_format": ("csv", "parquet"),
         "compression": ("gzip", "none"),
         "versioning": ("create_new", "overwrite"),
@@ -45,6 +51,15 @@ class SampleLayout(sampling.Layout):
     agreement: str = "ea"
     layout: str = "2024"
     account: str = "8611537"
+    focus_version: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what Azure does not offer; FOCUS has no second export."""
+        sampling.Layout.__post_init__(self)
+        if self.focus_version and self.layout != "2024":
+            raise ValueError("layout is 2024 for FOCUS")
+        if self.focus_version:
+            object.__setattr__(self, "amortized_name", "")
 
     @property
     def currency(self) -> str:
@@ -54,6 +69,8 @@ class SampleLayout(sampling.Layout):
     @property
     def exports(self) -> dict[str, str]:
         """The names of the exports by dataset."""
+        if self.focus_version:
+            return {"FocusCost": self.export_name}
         named = {"ActualCost": self.export_name, "AmortizedCost": self.amortized_name}
         return {dataset: name for dataset, name in named.items() if name}
 
@@ -92,7 +109,10 @@ def _write_run(rows: Rows, layout: SampleLayout, dataset: str, name: str) -> Key
     if layout.versioning == "overwrite":
         shutil.rmtree(rows.out / _month_folder(layout, rows.order, name), ignore_errors=True)
     keys = _keys(layout, rows.order, dataset, name)
-    counts = rows.write(keys.data, _projection(rows.columns(), layout), identifier(dataset))
+    table = identifier(dataset)
+    present = {str(row[0]) for row in rows.con.execute(f"DESCRIBE {table}").fetchall()}
+    spell = _focus_projection if layout.focus_version else _projection
+    counts = rows.write(keys.data, spell(present, layout), table)
     for manifest in keys.manifests:
         body = _manifest(rows, layout, dataset, name, dict(zip(keys.data, counts, strict=True)))
         rows.write_text(manifest, json.dumps(body, indent=2))
@@ -140,6 +160,23 @@ def _cell(header: str, present: set[str], *, parquet: bool) -> str:
     return name if known.kind == "text" else f"regexp_replace({name}::VARCHAR, '\\.?0+$', '')"
 
 
+def _focus_projection(present: set[str], layout: SampleLayout) -> str:
+    """Spell charges as FOCUS exports do; the first version of 1.0 wrote times without seconds."""
+    parquet, seconds = (
+        layout.export_format == "parquet",
+        "" if layout.focus_version == "1.0" else ":%S",
+    )
+    kinds = {known.original: known.kind for known in read_contract(FOCUS).values()}
+    cells = []
+    for column in read_versions()[layout.focus_version[:3]]:
+        name, kind = identifier(column) if column in present else "NULL", kinds[column]
+        cell = f"CAST({name} AS {_FOCUS_TYPES.get(kind, 'DECIMAL(38, 18)')})"
+        if kind == "timestamp" and not parquet:
+            cell = f"strftime({cell}, '%Y-%m-%dT%H:%M{seconds}Z')"
+        cells.append(f"{cell} AS {identifier(column)}")
+    return ", ".join(cells)
+
+
 @cache
 def _headers(agreement: str) -> tuple[str, ...]:
     text = files(__package__).joinpath("sample_columns.csv").read_text("utf-8")
@@ -180,7 +217,7 @@ def _manifest_sections(
         "exportConfig": {
             "exportName": name,
             "resourceId": f"{scope}/providers/Microsoft.CostManagement/exports/{name}",
-            "dataVersion": "2024-08-01" if layout.agreement == "ea" else "2023-12-01-preview",
+            "dataVersion": layout.focus_version or _COST_VERSIONS[layout.agreement],
             "apiVersion": "2023-07-01-preview",
             "type": dataset,
             "timeFrame": "MonthToDate",

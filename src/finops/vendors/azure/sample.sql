@@ -195,14 +195,3 @@ FROM (
 
 CREATE VIEW "ActualCost" AS FROM line_item WHERE dataset_type = 'ActualCost';
 CREATE VIEW "AmortizedCost" AS FROM line_item WHERE dataset_type = 'AmortizedCost';
-CREATE VIEW written AS FROM line_item WHERE list_contains(getvariable('datasets'), dataset_type);
-
--- Grain: one row per dataset and charge type.
-CREATE VIEW kind AS
-SELECT concat(dataset_type, ' ', charge_type) AS kind, count(*) AS rows FROM written GROUP BY ALL ORDER BY ALL;
-
--- Grain: one row per dataset: what its run adds up to.
-CREATE VIEW total AS
-SELECT CASE dataset_type WHEN 'ActualCost' THEN 'billed' ELSE 'effective' END AS measure,
-    getvariable('currency') AS currency, sum(cost) AS amount
-FROM written GROUP BY dataset_type ORDER BY measure;

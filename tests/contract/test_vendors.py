@@ -4,7 +4,6 @@ No vendor is named here: one that is added has to pass it all.
 """
 
 import inspect
-import itertools
 import re
 import shutil
 from dataclasses import replace
@@ -27,16 +26,14 @@ OPTIONAL = "only vendors that"
 
 
 def forms():
-    """Yield every vendor with every form of files that its samples have."""
+    """Yield every vendor with its usual sample and with each other value of what it offers."""
     for vendor in VENDORS:
         usual = find_sample(vendor).SampleLayout()
-        offers = {"export_format": [usual.export_format], "compression": [usual.compression]}
-        offers = {name: usual.OFFERS.get(name, only) for name, only in offers.items()}
-        for form, packed in itertools.product(*offers.values()):
-            if form == "parquet" and packed != offers["compression"][0]:
-                continue  # it is compressed by itself
-            layout = replace(usual, export_format=form, compression=packed)
-            yield pytest.param(vendor, layout, id=f"{vendor}{layout.suffix}")
+        yield pytest.param(vendor, usual, id=f"{vendor}-usual")
+        for name, offered in usual.OFFERS.items():
+            for value in sorted({*offered} - {getattr(usual, name)}):
+                layout = replace(usual, **{name: value})
+                yield pytest.param(vendor, layout, id=f"{vendor}-{name}-{value}")
 
 
 class Bills:

@@ -28,7 +28,7 @@ from finops.sampling import SampleDelivery
 from finops.store.database import reading
 from finops.vendors import find_sample
 
-_MOST = 3
+_MOST = 2
 
 
 def demo(arguments: argparse.Namespace, output: Output) -> int:

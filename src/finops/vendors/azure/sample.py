@@ -54,10 +54,12 @@ class SampleLayout(sampling.Layout):
     focus_version: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse what Azure does not offer."""
+        """Refuse what Azure does not offer; FOCUS has no second export."""
         sampling.Layout.__post_init__(self)
         if self.focus_version and self.layout != "2024":
             raise ValueError("layout is 2024 for FOCUS")
+        if self.focus_version:
+            object.__setattr__(self, "amortized_name", "")
 
     @property
     def currency(self) -> str:

@@ -82,7 +82,14 @@ def _azure(url: str, export: Export) -> Storage:
     return AzureStorage(url, export)
 
 
+def _bigquery(url: str, export: Export) -> Storage:
+    from finops.storage.bigquery import BigQueryTable
+
+    return BigQueryTable(url, export)
+
+
 _KINDS = {"s3": _Kind(_s3), "gs": _Kind(_gcs), "az": _Kind(_azure, 2), "https": _Kind(_azure, 2)}
+_KINDS["bq"] = _Kind(_bigquery)
 _NAMED_BY = {"aws": "s3", "gcp": "gs"}
 
 

@@ -259,7 +259,7 @@ def _from_google(error: Any, where: str | None, roles: str, again: str) -> Finop
 
 def _write_parquet(rows: Any, to: Path) -> int:
     """Write rows page by page; return how many there are."""
-    from pyarrow.parquet import ParquetWriter
+    from pyarrow.parquet import ParquetWriter  # type: ignore[import-untyped]
 
     pages = rows.to_arrow_iterable()
     first = next(pages)

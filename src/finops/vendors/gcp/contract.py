@@ -132,7 +132,7 @@ def row_period(shape: str, columns: Mapping[str, StoredColumn]) -> str:
 
 
 def _check(shape: str, columns: Sequence[FileColumn], key: str) -> None:
-    found = {squashed(column.name) for column in columns}
+    found = {squashed(column.name): column.physical for column in columns}
     for name in _REQUIRED[shape]:
         if squashed(name) not in found:
             raise BadDataError(
@@ -141,9 +141,10 @@ def _check(shape: str, columns: Sequence[FileColumn], key: str) -> None:
                 where=f"{key}, line 1",
                 do="export all columns of the billing table, and keep other files elsewhere",
             )
-    if shape == USAGE and "creditsamount" in found:
+    credits_type = natural_type(found.get("credits", "VARCHAR"))
+    if shape == USAGE and ("creditsamount" in found or credits_type != ColumnType.TEXT):
         raise BadDataError(
-            "the credits are spread over rows or columns: cost would be counted once for each",
+            "the credits are no list beside their cost: what counts twice or not is not known",
             code="bad-header",
             where=f"{key}, line 1",
             do="export the column credits as it is, or in CSV as TO_JSON_STRING(credits)",

@@ -1,6 +1,7 @@
--- The JSON in a text cell. What Python printed instead (single quotes, None, True) becomes JSON;
--- what is neither is an error.
-CASE WHEN json_valid({cell}) THEN {cell} ELSE list_transform(
+-- The JSON list in a text cell. What Python printed instead (single quotes, None, True) becomes JSON;
+-- what is neither, or a number, is an error.
+CASE WHEN CASE WHEN json_valid({cell}) THEN json_type({cell}) END IN ('ARRAY', 'OBJECT', 'NULL') THEN {cell}
+ELSE list_transform(
     [array_to_string(list_transform(
         regexp_extract_all({cell}, '''(?:[^''\\]|\\.)*''|"(?:[^"\\]|\\.)*"|[^''"]+'),
         lambda token: CASE left(token, 1)
@@ -9,5 +10,6 @@ CASE WHEN json_valid({cell}) THEN {cell} ELSE list_transform(
             ELSE replace(replace(replace(token, 'None', 'null'), 'True', 'true'), 'False', 'false')
         END
     ), '')],
-    lambda text: CASE WHEN json_valid(text) THEN text ELSE CAST(CAST('?' || {cell} AS JSON) AS VARCHAR) END
+    lambda text: CASE WHEN CASE WHEN json_valid(text) THEN json_type(text) END IN ('ARRAY', 'OBJECT') THEN text
+        ELSE CAST(CAST('?' || {cell} AS JSON) AS VARCHAR) END
 )[1] END

@@ -97,4 +97,6 @@ def upload_manifests_again(bucket) -> None:
 
 def expected(deliveries):
     """Return rows and billed cost by period, as the generator reports them."""
-    return {str(each.period): (each.rows, sum(each.unblended.values())) for each in deliveries}
+    return {
+        str(each.period): (each.rows, sum(each.totals["billed"].values())) for each in deliveries
+    }

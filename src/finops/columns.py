@@ -40,10 +40,14 @@ _NUMBERS = frozenset((ColumnType.BIGINT, ColumnType.DOUBLE, ColumnType.MONEY))
 
 @dataclass(frozen=True, slots=True)
 class FileColumn:
-    """A column as a data file spells it; ``physical`` is DuckDB's type of what lies there."""
+    """A column as a data file spells it; ``physical`` is DuckDB's type of what lies there.
+
+    ``path`` leads to a field of a record; the name is then that of the path, with dots.
+    """
 
     name: str
     physical: str = "VARCHAR"
+    path: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,9 @@ class SourceColumn:
     ``position`` is its place in the vendor's contract, which orders the columns of
     ``billing``; columns outside the contract follow by name. ``reading`` is SQL that makes the
     stored value of the text ``{cell}``, where that takes more than a cast. With ``constant``
-    the column is not in the file: every row of it has this text.
+    the column is not in the file: every row of it has this text. ``null_word`` is a text that
+    says there is nothing. ``repairs`` are counted: what was mended, and SQL over ``{cell}``
+    that tells where.
     """
 
     file_column: FileColumn
@@ -62,6 +68,8 @@ class SourceColumn:
     position: int | None = None
     reading: str = ""
     constant: str | None = None
+    null_word: str = ""
+    repairs: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,9 @@ _SECRETS = tuple(
 )
 DEFAULT_FILE = Path("config.toml")
 _HERE = Path(__file__).parent
-VENDORS = tuple(sorted(found.name for found in pkgutil.iter_modules([str(_HERE / "vendors")])))
+VENDORS = tuple(
+    sorted(each.name for each in pkgutil.iter_modules([str(_HERE / "vendors")]) if each.ispkg)
+)
 DEFAULT_VENDOR = "aws"  # whom commands mean that name none
 WAREHOUSES = tuple(
     sorted(found.name for found in pkgutil.iter_modules([str(_HERE / "warehouses")]))
@@ -204,7 +206,10 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """One configured feed at a vendor; ``start`` and ``end`` are inclusive."""
+    """One configured feed at a vendor; ``start`` and ``end`` are inclusive.
+
+    ``files`` are the only keys that count, where a command named them.
+    """
 
     vendor: str
     name: str
@@ -222,6 +227,7 @@ class Export:
     region: str = ""
     profile: str = ""
     endpoint: str = ""
+    files: tuple[str, ...] = ()
 
     def covers(self, period: BillingPeriod) -> bool:
         """Tell whether the date filters let ``period`` through."""

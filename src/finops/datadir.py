@@ -72,6 +72,10 @@ class DataDir:
         """Return the folder of all staged deliveries of one export and period."""
         return self.root / "staging" / vendor / export / str(period)
 
+    def surveyed(self, vendor: str, export: str) -> Path:
+        """Return the folder of files that were read for their billing periods, to be staged."""
+        return self.root / "surveyed" / vendor / export
+
     @contextmanager
     def locked(self, owner: str, timeout: float = 0) -> Iterator[None]:
         """Hold the folder for one run; the kernel frees it when the process ends.

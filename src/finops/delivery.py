@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from finops.errors import FinopsError
 from finops.period import BillingPeriod
@@ -15,7 +15,10 @@ from finops.period import BillingPeriod
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """An object in storage. ``size`` in bytes; ``etag`` changes when the content does."""
+    """An object in storage; ``etag`` changes when the content does.
+
+    ``size`` in bytes, or 0 where it shows only when the object is read.
+    """
 
     key: str
     size: int
@@ -51,7 +54,8 @@ class Delivery:
     """What a manifest says: which data files are the whole billing period.
 
     ``shape`` is the vendor's name for the column set, for example ``v1``;
-    ``file_format`` is ``csv`` or ``parquet``, ``compression`` is ``none``, ``gzip`` or ``zip``.
+    ``file_format`` is ``csv``, ``parquet`` or ``json`` (JSON lines), ``compression`` is ``none``,
+    ``gzip`` or ``zip``.
     ``manifest_key`` is empty where the vendor wrote no manifest; ``more_manifests`` are there
     where a delivery is made of several runs.
     """
@@ -149,3 +153,23 @@ class FailedDelivery:
     export: str
     period: BillingPeriod
     error: FinopsError
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What the rows of a data file tell: its shape, and how many are of which billing period."""
+
+    shape: str
+    periods: Mapping[BillingPeriod, int]
+
+
+class Survey(Protocol):
+    """Reads data files that no manifest describes."""
+
+    def __call__(self, stored: StoredObject, file_format: str, compression: str) -> Contents:
+        """Return what is in a file; the same version of it is read only once.
+
+        Raises:
+            BadDataError: it is damaged, or no bill of this vendor.
+        """
+        ...

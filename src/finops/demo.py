@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,21 +13,10 @@ from finops.errors import LocalError
 from finops.period import BillingPeriod
 from finops.pipeline import import_billing
 from finops.run import PeriodResult, Track, end_run, start_run, untracked
-from finops.vendors.aws.sample import SampleLayout, write_sample
+from finops.vendors.aws.sample import DEMO_LAYOUTS, write_sample
 
 PERIODS = 3
 _MARK = ".finops-demo"
-
-LAYOUTS: Mapping[str, SampleLayout] = {
-    "default": SampleLayout(export_name="monthly-cur"),
-    "second-payer": SampleLayout(
-        cur_version="v2",
-        export_format="parquet",
-        versioning="overwrite",
-        export_name="data-export",
-        payer_account="098765432109",
-    ),
-}
 
 _CONFIG = """\
 # Two payers: one delivers CUR v1 as csv.gz, the other CUR 2.0 as Parquet.
@@ -79,7 +67,7 @@ def write_buckets(folder: Path, *, rows: int, seed: int) -> None:
     """Write one bucket tree per payer: the latest whole months, the newest not yet invoiced."""
     newest = BillingPeriod.containing(datetime.now(UTC)).shift(-1)
     periods = [newest.shift(-back) for back in reversed(range(PERIODS))]
-    for payer, (export, layout) in enumerate(LAYOUTS.items()):
+    for payer, (export, layout) in enumerate(DEMO_LAYOUTS.items()):
         bucket = folder / f"bucket-{export}"
         write_sample(bucket, periods=periods, rows=rows, seed=seed + payer, layout=layout)
 

@@ -63,9 +63,9 @@ def sha256_of(path: Path) -> str:
 
 
 def check_length(path: Path, key: str, listed: int) -> None:
-    """Compare what came with what the listing promised, in bytes."""
+    """Compare what came with what the listing promised, in bytes; 0 promises nothing."""
     size = path.stat().st_size
-    if size != listed:
+    if listed and size != listed:
         raise _damaged(key, f"{size:,} bytes came, {listed:,} were listed")
 
 

@@ -6,6 +6,7 @@ deleted at any time: the next run finds everything again.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,8 +15,9 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
-from finops.delivery import Delivery
+from finops.delivery import Contents, Delivery, StoredObject
 from finops.errors import LocalError
+from finops.period import BillingPeriod
 from finops.schema import schema_scripts
 
 
@@ -314,6 +316,32 @@ class State:
                 "DELETE FROM files WHERE substr(path, 1, length(?)) = ?",
                 (f"{self._relative(folder)}/",) * 2,
             )
+
+    def note_surveyed(
+        self, vendor: str, export: str, stored: StoredObject, contents: Contents
+    ) -> None:
+        """Note what is in a data file, in place of what an earlier version of it had."""
+        periods = json.dumps({str(period): rows for period, rows in contents.periods.items()})
+        file = (stored.key, stored.size, stored.etag)
+        with self._transaction():
+            self._db.execute(
+                "INSERT OR REPLACE INTO surveyed VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (vendor, export, *file, contents.shape, periods),
+            )
+
+    def surveyed(self, vendor: str, export: str, stored: StoredObject) -> Contents | None:
+        """Return what was found in this version of a data file."""
+        row = self._db.execute(
+            "SELECT shape, periods FROM surveyed"
+            " WHERE (vendor, export, key, size, etag) = (?, ?, ?, ?, ?)",
+            (vendor, export, stored.key, stored.size, stored.etag),
+        ).fetchone()
+        if row is None:
+            return None
+        periods = json.loads(row["periods"])
+        return Contents(
+            row["shape"], {BillingPeriod.parse(period): rows for period, rows in periods.items()}
+        )
 
     def start_run(self, run_id: str, command: str) -> None:
         """Note that a run began; runs that never ended were killed."""

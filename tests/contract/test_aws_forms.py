@@ -59,7 +59,7 @@ def test_costs_are_those_of_the_generator(stores, form):
     )
 
     assert found == [
-        (str(each.period), "USD", each.unblended["USD"], each.amortized["USD"])
+        (str(each.period), "USD", each.totals["billed"]["USD"], each.totals["effective"]["USD"])
         for each in deliveries
     ]
 

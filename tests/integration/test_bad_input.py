@@ -173,14 +173,14 @@ def test_a_missing_file_is_named(loaded):
 )
 def test_a_bad_manifest_fails_its_month_alone(loaded, text, what):
     finops, bucket, before, after = loaded
-    (bucket / after[0].manifest_key).write_bytes(text)
+    (bucket / after[0].manifest_keys[0]).write_bytes(text)
 
     answer = finops.aws("import-cur")
 
     failed = answer.results[-1]
     assert (answer.code, failed["period"], failed["outcome"]) == (3, "2024-01", "failed")
     assert what in failed["error"]["what"]
-    assert after[0].manifest_key in failed["error"]["where"]
+    assert after[0].manifest_keys[0] in failed["error"]["where"]
     assert finops.loaded() == expected(after) | {"2024-01": expected(before)["2024-01"]}
 
 

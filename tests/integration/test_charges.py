@@ -68,7 +68,10 @@ def costs(finops):
 
 
 def costs_of(deliveries):
-    return [(str(each.period), each.unblended["USD"], each.amortized["USD"]) for each in deliveries]
+    return [
+        (str(each.period), each.totals["billed"]["USD"], each.totals["effective"]["USD"])
+        for each in deliveries
+    ]
 
 
 def periods_in(finops, table):

@@ -301,7 +301,7 @@ def test_sample_reports_its_own_totals(tmp_path):
     finops.aws("import-cur")
 
     reported = {
-        each["period"]: (each["rows"], Decimal(each["unblended"]["USD"]))
+        each["period"]: (each["rows"], Decimal(each["totals"]["billed"]["USD"]))
         for each in answer.document["deliveries"]
     }
     assert reported == finops.loaded()

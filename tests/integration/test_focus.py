@@ -124,7 +124,7 @@ def test_files_hold_every_charge_in_the_columns_of_the_version(loaded, tmp_path,
         names = duckdb.sql(f"SELECT * FROM read_parquet('{file}', hive_partitioning = false)")
         assert len(names.columns) == columns
         assert names.aggregate("sum(BilledCost), sum(EffectiveCost)").fetchall() == [
-            (sum(delivery.unblended.values()), sum(delivery.amortized.values()))
+            (sum(delivery.totals["billed"].values()), sum(delivery.totals["effective"].values()))
         ]
 
 

@@ -139,7 +139,7 @@ def test_ledger_total_is_the_sum_of_the_rows(tmp_path, seed):
     rows = finops.query(
         "SELECT billing_period, row_count, totals FROM finops.loads WHERE is_current ORDER BY 1"
     )
-    assert rows == [(str(each.period), each.rows, each.unblended) for each in deliveries]
+    assert rows == [(str(each.period), each.rows, each.totals["billed"]) for each in deliveries]
 
 
 def test_date_filters_include_both_months(tmp_path, seed):

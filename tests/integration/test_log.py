@@ -57,7 +57,7 @@ def test_every_step_of_a_delivery_is_logged_with_its_figures(tmp_path, delivery,
     loaded = events[STEPS.index("loaded") + 1]
     assert loaded["rows"] == delivery.rows
     totals = {code: Decimal(total) for code, total in loaded["totals"].items()}
-    assert totals == delivery.unblended
+    assert totals == delivery.totals["billed"]
 
 
 def test_the_runs_id_is_that_of_state_and_ledger(delivery, finops):

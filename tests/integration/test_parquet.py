@@ -101,7 +101,7 @@ def test_the_manifest_tells_what_the_file_holds(finops, out):
     assert manifest["sha256"] == hashlib.sha256(content).hexdigest()
     assert (manifest["bytes"], manifest["rows"]) == (len(content), delivery.rows)
     assert {code: Decimal(total) for code, total in manifest["totals"].items()} == dict(
-        delivery.unblended
+        delivery.totals["billed"]
     )
     assert {
         "name": "lineitem_unblendedcost",

@@ -161,7 +161,7 @@ def test_a_sample_of_everything_reconciles_in_every_period(tmp_path, seed, strat
     answer = run("reconcile", "--json")
 
     assert answer.code == 0
-    totals = {str(each.period): sum(each.unblended.values()) for each in written}
+    totals = {str(each.period): sum(each.totals["billed"].values()) for each in written}
     for period, total in totals.items():
         found = [line for line in answer.document["lines"] if line["periods"] == [period]]
         assert sum(Decimal(line["loaded"]) for line in found) == total

@@ -38,7 +38,7 @@ def test_a_month_delivered_without_files_is_empty(tmp_path, seed, strategy):
     finops = over_folder(tmp_path / "data", bucket, "--table-strategy", strategy)
     finops.aws("import-cur")
 
-    manifest = bucket / deliveries[0].manifest_key
+    manifest = bucket / deliveries[0].manifest_keys[0]
     document = json.loads(manifest.read_text())
     manifest.write_text(json.dumps(document | {"assemblyId": "later", "reportKeys": []}))
     answer = finops.aws("import-cur")
@@ -50,7 +50,7 @@ def test_a_month_delivered_without_files_is_empty(tmp_path, seed, strategy):
 def test_the_very_first_delivery_may_be_empty(tmp_path, seed):
     bucket = tmp_path / "bucket"
     (delivery,) = write_sample(bucket, periods=PERIODS[:1], rows=200, seed=seed)
-    manifest = bucket / delivery.manifest_key
+    manifest = bucket / delivery.manifest_keys[0]
     document = json.loads(manifest.read_text())
     manifest.write_text(json.dumps(document | {"reportKeys": []}))
     finops = over_folder(tmp_path / "data", bucket)
@@ -196,7 +196,7 @@ def test_the_gravest_error_stands_for_all(tmp_path, seed):
     finops = over_folder(tmp_path / "data", bucket)
     finops.aws("import-cur")
     smaller = write_sample(bucket, periods=PERIODS[:2], rows=300, seed=seed, refresh=2)
-    (bucket / smaller[0].manifest_key).write_text("{")
+    (bucket / smaller[0].manifest_keys[0]).write_text("{")
 
     answer = finops.aws("import-cur")
 

@@ -84,7 +84,7 @@ def test_staged_manifests_are_the_vendors_word_for_word(finops, deliveries, tmp_
 
     staged = sorted(path.read_bytes() for path in finops.data.rglob("manifest.json"))
 
-    original = [(tmp_path / "bucket" / each.manifest_key).read_bytes() for each in deliveries]
+    original = [(tmp_path / "bucket" / each.manifest_keys[0]).read_bytes() for each in deliveries]
     assert staged == sorted(original)
 
 

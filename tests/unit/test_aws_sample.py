@@ -171,8 +171,8 @@ def test_unblended_is_amortised_plus_true_up_plus_upfront(seed, rows, refresh, l
             assert billed == spread + sum(true_up(x) for x in lines) + sum(
                 upfront(x) for x in lines
             )
-            assert delivery.unblended == {"USD": billed}
-            assert delivery.amortized == {"USD": spread}
+            assert delivery.totals["billed"] == {"USD": billed}
+            assert delivery.totals["effective"] == {"USD": spread}
             assert delivery.rows == len(lines)
 
 
@@ -206,7 +206,7 @@ def test_a_delivery_says_what_is_in_its_files(sampled, layout):
     folder, delivery, lines = sampled(layout)
 
     assert delivery.rows == len(lines)
-    assert delivery.line_item_types == Counter(x["line_item_line_item_type"] for x in lines)
+    assert delivery.kinds == Counter(x["line_item_line_item_type"] for x in lines)
     assert delivery.bytes == sum((folder / key).stat().st_size for key in delivery.data_keys)
     assert len(delivery.data_keys) == layout.files
     assert len({line["identity_line_item_id"] for line in lines}) == len(lines)
@@ -224,14 +224,14 @@ def test_the_same_arguments_give_the_same_bytes(sampled, tmp_path, layout):
 def test_another_seed_gives_another_bill(sampled, tmp_path):
     (other,) = written(tmp_path, seed=8)
 
-    assert other.unblended != sampled(SampleLayout())[1].unblended
+    assert other.totals["billed"] != sampled(SampleLayout())[1].totals["billed"]
 
 
 @pytest.mark.parametrize("rows", [200, 9_999, 10_000, 30_000])
 def test_any_number_of_rows_has_every_line_item_type(tmp_path, rows):
     (delivery,) = written(tmp_path, rows=rows)
 
-    assert set(delivery.line_item_types) == TYPES
+    assert set(delivery.kinds) == TYPES
     assert delivery.rows == pytest.approx(rows, rel=0.05)
 
 
@@ -306,7 +306,7 @@ def test_commitments_are_bought_in_the_first_month_and_every_twelve_after(tmp_pa
     bought = [
         delivery.period
         for delivery in written(tmp_path, periods=year, rows=200, only=some)
-        if "SavingsPlanUpfrontFee" in delivery.line_item_types
+        if "SavingsPlanUpfrontFee" in delivery.kinds
     ]
 
     assert bought == [year[0], year[12]]
@@ -341,7 +341,7 @@ def test_a_refresh_changes_rows_and_costs_and_nothing_else_does(tmp_path):
     assert again == first
     assert later.delivery_id > first.delivery_id
     assert later.rows != first.rows == pytest.approx(later.rows, rel=0.05)
-    assert later.unblended != first.unblended
+    assert later.totals["billed"] != first.totals["billed"]
 
     def costs(folder, delivery):
         return {
@@ -366,11 +366,11 @@ def test_an_overwriting_refresh_leaves_files_it_no_longer_lists(tmp_path):
     (first,) = written(tmp_path, layout=layout)
     (later,) = written(tmp_path, layout=SampleLayout(versioning="overwrite", files=2), refresh=2)
 
-    assert first.manifest_key == later.manifest_key
+    assert first.manifest_keys[0] == later.manifest_keys[0]
     assert later.data_keys == first.data_keys[:2]
     assert (tmp_path / first.data_keys[2]).exists()
     assert first.delivery_id != later.delivery_id
-    manifest = json.loads((tmp_path / later.manifest_key).read_text())
+    manifest = json.loads((tmp_path / later.manifest_keys[0]).read_text())
     assert manifest["assemblyId"] == later.delivery_id
     assert manifest["reportKeys"] == list(later.data_keys)
 
@@ -442,12 +442,12 @@ def test_v1_create_new_keeps_a_folder_per_delivery(sampled):
     folder, delivery, _ = sampled(SampleLayout())
     base = "cur-reports/monthly-cur/20240101-20240201"
 
-    manifest = json.loads((folder / delivery.manifest_key).read_text())
-    assert delivery.manifest_key == f"{base}/monthly-cur-Manifest.json"
+    manifest = json.loads((folder / delivery.manifest_keys[0]).read_text())
+    assert delivery.manifest_keys[0] == f"{base}/monthly-cur-Manifest.json"
     assert len(delivery.delivery_id) == len("20240201T100341Z")
     assert delivery.data_keys[1] == f"{base}/{delivery.delivery_id}/monthly-cur-00002.csv.gz"
     copy = folder / base / delivery.delivery_id / "monthly-cur-Manifest.json"
-    assert copy.read_text() == (folder / delivery.manifest_key).read_text()
+    assert copy.read_text() == (folder / delivery.manifest_keys[0]).read_text()
     assert manifest["reportKeys"] == list(delivery.data_keys)
     assert manifest["account"] == "012345678910"
     assert manifest["billingPeriod"] == {
@@ -466,7 +466,7 @@ def test_v1_create_new_keeps_a_folder_per_delivery(sampled):
 def test_a_manifest_lists_the_columns_of_its_files_in_order(sampled, layout):
     folder, delivery, lines = sampled(layout)
 
-    manifest = json.loads((folder / delivery.manifest_key).read_text())
+    manifest = json.loads((folder / delivery.manifest_keys[0]).read_text())
     named = [
         aws_column_name(f"{c['category']}/{c['name']}" if "category" in c else c["name"])
         for c in manifest["columns"]
@@ -481,7 +481,7 @@ def test_v1_parquet_lies_under_the_name_twice_and_keeps_empty_text(sampled):
     assert delivery.data_keys[0] == (
         f"{base}/monthly-cur/year=2024/month=1/monthly-cur-00001.snappy.parquet"
     )
-    assert delivery.manifest_key == f"{base}/20240101-20240201/monthly-cur-Manifest.json"
+    assert delivery.manifest_keys[0] == f"{base}/20240101-20240201/monthly-cur-Manifest.json"
     assert (folder / base / "20240101-20240201/monthly-cur-create-table.sql").exists()
     path, status = (
         str(folder / name)
@@ -509,7 +509,7 @@ def test_v1_parquet_lies_under_the_name_twice_and_keeps_empty_text(sampled):
 def test_v2_names_files_by_url_and_keeps_maps(tmp_path):
     (delivery,) = written(tmp_path, layout=SampleLayout(cur_version="v2", bucket="original"))
 
-    manifest = json.loads((tmp_path / delivery.manifest_key).read_text())
+    manifest = json.loads((tmp_path / delivery.manifest_keys[0]).read_text())
     assert manifest["executionId"] == delivery.delivery_id
     assert manifest["dataFiles"] == [f"s3://original/{key}" for key in delivery.data_keys]
     types = {column["name"]: column["type"] for column in manifest["columns"]}
@@ -527,8 +527,8 @@ def test_settings_of_the_account_reach_the_lines(tmp_path):
     layout = SampleLayout(prefix="", currency="CNY", payer_account="000000000042")
     (delivery,) = written(tmp_path, layout=layout)
 
-    assert delivery.manifest_key.startswith("monthly-cur/20240101")
-    assert set(delivery.unblended) == {"CNY"}
+    assert delivery.manifest_keys[0].startswith("monthly-cur/20240101")
+    assert set(delivery.totals["billed"]) == {"CNY"}
     lines = read_lines(tmp_path, delivery)
     assert {line["line_item_currency_code"] for line in lines} == {"CNY"}
     assert {line["bill_payer_account_id"] for line in lines} == {"000000000042"}

@@ -23,7 +23,7 @@ LAYOUTS = {
 every_layout = pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
 
 
-def write(out, layout=None, periods=(JANUARY,), **more):
+def write(out, layout=LAYOUTS["ea-2024"], periods=(JANUARY,), **more):
     given = {"rows": 300, "seed": 3} | more
     return write_sample(out, periods=list(periods), layout=layout, **given)
 
@@ -76,15 +76,15 @@ def test_what_is_returned_is_what_the_files_hold(tmp_path, layout):
 
     assert len(actual) + len(amortized) == made.rows
     assert [sum(map(cost, rows)) for rows in (actual, amortized)] == [
-        made.actual[layout.currency],
-        made.amortized[layout.currency],
+        made.totals["billed"][layout.currency],
+        made.totals["effective"][layout.currency],
     ]
     assert made.bytes == sum((tmp_path / key).stat().st_size for key in made.data_keys)
 
 
 def test_every_form_of_one_agreement_holds_the_same(tmp_path):
     found = {
-        name: write(tmp_path / name, layout, seed=5)[0].actual for name, layout in LAYOUTS.items()
+        name: write(tmp_path / name, layout, seed=5)[0].totals for name, layout in LAYOUTS.items()
     }
 
     assert found["ea-2024"] == found["ea-2021"]
@@ -132,7 +132,7 @@ def test_covered_usage_costs_nothing_in_actual_cost(tmp_path):
 def test_what_is_bought_upfront_is_bought_once(tmp_path):
     january, february = write(tmp_path, periods=(JANUARY, FEBRUARY))
 
-    types = [each.charge_types["ActualCost"]["Purchase"] for each in (january, february)]
+    types = [each.kinds["ActualCost Purchase"] for each in (january, february)]
     assert types == [5, 4]
 
 
@@ -141,7 +141,7 @@ def test_a_refresh_changes_a_part(tmp_path):
     (after,) = write(tmp_path, refresh=2)
 
     assert before.delivery_id != after.delivery_id
-    assert before.actual != after.actual
+    assert before.totals["billed"] != after.totals["billed"]
     assert after.rows == before.rows + 2
     assert len(list(tmp_path.rglob("manifest.json"))) == 4
 
@@ -168,7 +168,7 @@ def test_an_agreement_has_its_own_spelling(tmp_path):
 def test_only_one_dataset_may_be_wanted(tmp_path):
     (made,) = write(tmp_path, SampleLayout(amortized_name=""))
 
-    assert list(made.charge_types) == ["ActualCost"]
+    assert {kind.split()[0] for kind in made.kinds} == {"ActualCost"}
     assert not (tmp_path / "costs" / "daily-amortized").exists()
 
 

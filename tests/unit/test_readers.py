@@ -16,6 +16,7 @@ from finops.columns import ColumnType, FileColumn, SourceColumn, StoredColumn
 from finops.errors import BadDataError
 from finops.sql import query, run_script
 from finops.store.readers import (
+    REPAIRED_COLUMN,
     ROUNDED_COLUMN,
     DataFileSource,
     explain_failure,
@@ -90,7 +91,9 @@ def read(db, sources, types=None, stored=None):
     except duckdb.Error as error:
         raise explain_failure(db, sources, columns, error) from error
     originals = [column.original for column in columns]
-    return [dict(zip([*originals, ROUNDED_COLUMN], row, strict=True)) for row in rows]
+    return [
+        dict(zip([*originals, ROUNDED_COLUMN, REPAIRED_COLUMN], row, strict=True)) for row in rows
+    ]
 
 
 def quoted(cell):
@@ -236,7 +239,7 @@ def test_a_zip_is_unpacked_for_as_long_as_it_is_read(db, tmp_path) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("x.csv", "id,cost\na,1.5\n")
 
-    with readable(path, KEY, "csv", "zip", scratch) as source:
+    with readable(DataFileSource(path, KEY, "csv", "zip"), scratch) as source:
         rows = cells(db, source, {"cost": T.MONEY})
 
     assert rows == [("a", Decimal("1.5"))]

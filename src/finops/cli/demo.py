@@ -21,6 +21,7 @@ from finops.errors import UsageError
 from finops.money import EXACT
 from finops.period import BillingPeriod
 from finops.run import PeriodResult
+from finops.sampling import SampleDelivery
 from finops.store.database import reading
 from finops.vendors import find_sample
 
@@ -95,9 +96,8 @@ def sample(arguments: argparse.Namespace, output: Output) -> int:
         layout=_layout(arguments, generator.SampleLayout),
     )
     output.answer({"bucket": arguments.out, "deliveries": [_document(each) for each in deliveries]})
-    billed = next(iter(_amounts(asdict(deliveries[0]))))
-    titles = ("period", "delivery", "files", "size", "rows", f"{billed} cost")
-    output.table(titles, [_row(each, billed) for each in deliveries], right=titles[2:])
+    titles = ("period", "delivery", "files", "size", "rows", "billed cost")
+    output.table(titles, [_row(each) for each in deliveries], right=titles[2:])
     return 0
 
 
@@ -129,29 +129,23 @@ def _layout(arguments: argparse.Namespace, layout: Callable[..., Any]) -> Any:
         raise UsageError(f"of {arguments.vendor}, {error}") from error
 
 
-def _row(delivery: Any, billed: str) -> list[Any]:
+def _row(delivery: SampleDelivery) -> list[Any]:
     return [
         delivery.period,
         delivery.delivery_id,
         len(delivery.data_keys),
         size(delivery.bytes),
         f"{delivery.rows:,}",
-        money(getattr(delivery, billed)),
+        money(delivery.totals["billed"]),
     ]
 
 
-def _document(delivery: Any) -> dict[str, Any]:
-    plain = asdict(delivery)
-    return plain | {"period": str(delivery.period)} | _amounts(plain)
-
-
-def _amounts(plain: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the fields that hold amounts per currency, as JSON has them; the billed one first."""
-    return {
-        name: {code: plain_json(total) for code, total in value.items()}
-        for name, value in plain.items()
-        if isinstance(value, dict) and any(isinstance(each, Decimal) for each in value.values())
+def _document(delivery: SampleDelivery) -> dict[str, Any]:
+    totals = {
+        measure: {code: plain_json(total) for code, total in amounts.items()}
+        for measure, amounts in delivery.totals.items()
     }
+    return asdict(delivery) | {"period": str(delivery.period), "totals": totals}
 
 
 def _at_least(number: int, least: int, flag: str) -> None:

@@ -9,7 +9,7 @@ from finops.delivery import Delivery, FailedDelivery
 from finops.errors import BadDataError
 from finops.faults import crash_point
 from finops.run import Outcome, PeriodResult, Run
-from finops.state import CRASH_LIMIT
+from finops.state import CRASH_LIMIT, State
 from finops.steps.list_manifests import list_manifests
 from finops.steps.loaded import Holds, held_deliveries, loaded_periods, tell_kept
 from finops.store.ledger import Load
@@ -22,7 +22,7 @@ def discover_manifests(run: Run, export: Export, *, force: bool = False) -> list
     """
     return [
         _queue(run, export, found, result, force=force)
-        for found, result in _compared(run.config, export, force=force)
+        for found, result in _compared(run.config, export, run.state, force=force)
     ]
 
 
@@ -34,11 +34,11 @@ def compare_with_store(
 
 
 def _compared(
-    config: Config, export: Export, *, force: bool
+    config: Config, export: Export, state: State | None = None, *, force: bool
 ) -> list[tuple[Delivery | FailedDelivery, PeriodResult]]:
     """Compare what lies in the bucket, as far as ``keep_periods`` wants it, with the store."""
     loaded, holds = loaded_periods(config.data, export), held_deliveries(config.data, export)
-    found = list_manifests(export)
+    found = list_manifests(config.data, export, state)
     newest = max([*loaded, *(each.period for each in found)], default=None)
     return [
         (each, _compare(each, loaded.get(each.period), holds, force=force))

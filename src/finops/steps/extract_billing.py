@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -10,22 +11,24 @@ from functools import partial
 from pathlib import Path
 
 from finops.config import Export
-from finops.delivery import DataFile, Delivery, StoredObject
-from finops.errors import BadDataError, TemporaryError
+from finops.delivery import DataFile, Delivery
+from finops.errors import TemporaryError
 from finops.faults import crash_point
-from finops.integrity import check_length, sha256_of, verify_file
+from finops.integrity import sha256_of
 from finops.run import Advance, Outcome, PeriodResult, Run
 from finops.state import Attempt, DeliveryState, StagedFile
 from finops.steps.attempts import open_attempts, settle
+from finops.steps.download import download_file, part_of
 from finops.steps.extract_manifests import extract_manifest
 from finops.steps.list_manifests import list_manifests
+from finops.steps.survey import reuse_surveyed
 from finops.storage import Storage, open_storage
 
 DELIVERY_NAME = "delivery.json"
 SUMS_NAME = "SHA256SUMS"
 _PARALLEL = 4
 _RESTARTS = 3
-_ENDINGS = {("csv", "gzip"): ".csv.gz", ("csv", "zip"): ".csv.zip", ("csv", "none"): ".csv"}
+_PACKED = {"gzip": ".gz", "zip": ".zip"}
 
 
 def extract_billing(run: Run, export: Export) -> list[PeriodResult]:
@@ -34,16 +37,17 @@ def extract_billing(run: Run, export: Export) -> list[PeriodResult]:
     A delivery that changes meanwhile is begun again, at most three times.
     """
     queued = open_attempts(run, export, DeliveryState.DISCOVERED)
-    if not queued:
-        return []
-    storage = open_storage(export)
-    return [_stage(run, export, storage, attempt, _RESTARTS) for attempt in queued]
+    storage = open_storage(export) if queued else None
+    results = [_stage(run, export, storage, attempt, _RESTARTS) for attempt in queued if storage]
+    shutil.rmtree(run.data.surveyed(export.vendor, export.name), ignore_errors=True)
+    return results
 
 
 def staged_path(folder: Path, position: int, delivery: Delivery) -> Path:
     """Return where a delivery's file lies; the name is made, never taken from the key."""
     file = delivery.files[position]
-    ending = _ENDINGS.get((delivery.file_format, delivery.compression), ".parquet")
+    packed = "" if delivery.file_format == "parquet" else _PACKED.get(delivery.compression, "")
+    ending = f".{delivery.file_format}{packed}"
     version = hashlib.sha256(f"{file.key}\0{file.etag}".encode()).hexdigest()[:8]
     return folder / f"{position + 1:04}-{version}{ending}"
 
@@ -63,7 +67,7 @@ def _rediscover(run: Run, export: Export, storage: Storage, attempt: Attempt) ->
     """Begin again with what the bucket holds now of the same period."""
     period = attempt.delivery.period
     only = replace(export, start_date=period, end_date=period)
-    for found in list_manifests(only):
+    for found in list_manifests(run.data, only, run.state):
         if isinstance(found, Delivery):
             again = run.state.discover(found, run.run_id)
             copied = settle(run, export, again, partial(extract_manifest, run, storage))
@@ -123,7 +127,8 @@ def _download_files(
 
     def fetch(wanted: tuple[DataFile, Path]) -> StagedFile:
         began = time.monotonic()
-        staged = _download_file(storage, delivery, *wanted, advance)
+        reuse_surveyed(run.data, delivery, wanted[0], part_of(wanted[1]))
+        staged = download_file(storage, delivery, *wanted, advance)
         seconds = round(time.monotonic() - began, 3)
         run.log("downloaded", delivery, file=staged.key, bytes=staged.size, seconds=seconds)
         return staged
@@ -144,46 +149,6 @@ def _is_staged(run: Run, file: DataFile, path: Path) -> bool:
 def is_whole(file: StagedFile) -> bool:
     """Tell whether a staged file is still the one that was verified."""
     return file.path.exists() and sha256_of(file.path) == file.sha256
-
-
-def _download_file(
-    storage: Storage, delivery: Delivery, file: DataFile, path: Path, advance: Advance
-) -> StagedFile:
-    """Fetch one file to a temporary name, verify it, and only then give it its own.
-
-    Damage is most likely done on the way, so a damaged file is fetched once more.
-    """
-    part = path.with_name(path.name + ".part")
-    fetch = partial(_fetch, storage, delivery, file, part, advance)
-    try:
-        sha256 = fetch()
-    except BadDataError as error:
-        if error.code != "damaged-file":
-            raise
-        sha256 = fetch()
-    part.replace(path)
-    crash_point("file-verified")
-    return StagedFile(file.key, file.size, file.etag, path, sha256)
-
-
-def _fetch(
-    storage: Storage, delivery: Delivery, file: DataFile, part: Path, advance: Advance
-) -> str:
-    """Complete ``part`` and return its SHA-256; of bad data nothing stays."""
-    if part.exists():
-        advance(part.stat().st_size)
-    listed = StoredObject(file.key, file.size, file.etag, delivery.delivered_at)
-    url = f"{storage.url}/{file.key}"
-    try:
-        storage.download(listed, part, advance)
-        crash_point("file-complete")
-        check_length(part, url, file.size)
-        return verify_file(part, url, delivery.file_format, delivery.compression)
-    except BadDataError:
-        if part.exists():
-            advance(-part.stat().st_size)
-            part.unlink()
-        raise
 
 
 def _check_unchanged(storage: Storage, delivery: Delivery) -> None:

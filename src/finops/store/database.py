@@ -104,6 +104,13 @@ def writing(data: DataDir, needed: int = 0) -> Iterator[Connection]:
         raise
 
 
+@contextmanager
+def in_memory(data: DataDir) -> Iterator[Connection]:
+    """Open a database of its own to look into files, with the limits that are configured."""
+    with _connected(data, Path(":memory:")) as db:
+        yield db
+
+
 def unpublished_loads(data: DataDir) -> set[str]:
     """Return the ids of loads that a killed run committed in its clone.
 

@@ -13,8 +13,8 @@ import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import partial, reduce
 from pathlib import Path
 from typing import IO, cast
 
@@ -32,9 +32,11 @@ from finops.errors import BadDataError
 from finops.integrity import read_zip_entry
 from finops.money import money_expression, rounded_count, widened_expression
 from finops.sql import Connection, identifier, literal, query
+from finops.store.json_lines import column_names, write_csv
 
 _DO = "wait for the next delivery, or ask the vendor; nothing was guessed"
 ROUNDED_COLUMN = "_finops_rounded"
+REPAIRED_COLUMN = "_finops_repaired"
 
 _FIELD_LIMIT = 16 << 20
 _HEADER_LIMIT = 4 << 20
@@ -59,12 +61,18 @@ _BOMS = (b"\xff\xfe", b"\xfe\xff")
 
 @dataclass(frozen=True, slots=True)
 class DataFileSource:
-    """A staged data file, readable by DuckDB, and the key it came from."""
+    """A staged data file, readable by DuckDB, and the key it came from.
+
+    ``flat`` tells that the fields of its records are columns, ``was_json`` that the CSV was
+    made of JSON lines.
+    """
 
     path: Path
     key: str
     file_format: str
     compression: str
+    flat: bool = False
+    was_json: bool = False
 
     @property
     def literal(self) -> str:
@@ -117,20 +125,37 @@ class SourceView:
 
 
 @contextmanager
-def readable(
-    path: Path, key: str, file_format: str, compression: str, scratch: Path
-) -> Iterator[DataFileSource]:
-    """Yield a file that DuckDB can read: a zip is unpacked into ``scratch`` meanwhile."""
-    if compression != "zip":
-        yield DataFileSource(path, key, file_format, compression)
+def readable(source: DataFileSource, scratch: Path) -> Iterator[DataFileSource]:
+    """Yield a file that DuckDB can read as it should be.
+
+    A zip is unpacked into ``scratch`` meanwhile, and JSON lines become CSV there.
+
+    Raises:
+        BadDataError: it cannot be unpacked, or a line is no JSON object.
+    """
+    if source.compression != "zip" and source.file_format != "json":
+        yield source
         return
-    unpacked = scratch / f"{path.name}.csv"
+    unpacked = scratch / f"{source.path.name}.csv"
     try:
-        with unpacked.open("wb") as target:
-            target.writelines(read_zip_entry(path, key))
-        yield DataFileSource(unpacked, key, file_format, "none")
+        if source.file_format == "json":
+            _write_lines(source, unpacked)
+        else:
+            with unpacked.open("wb") as target:
+                target.writelines(read_zip_entry(source.path, source.key))
+        was_json = source.file_format == "json"
+        yield replace(
+            source, path=unpacked, file_format="csv", compression="none", was_json=was_json
+        )
     finally:
         unpacked.unlink(missing_ok=True)
+
+
+def _write_lines(source: DataFileSource, to: Path) -> None:
+    with _text(source) as text:
+        names = column_names(_lines(text), source.key, flat=source.flat)
+    with _text(source) as text:
+        write_csv(_lines(text), names, to, flat=source.flat)
 
 
 def read_columns(db: Connection, source: DataFileSource) -> tuple[FileColumn, ...]:
@@ -147,6 +172,8 @@ def read_columns(db: Connection, source: DataFileSource) -> tuple[FileColumn, ..
             described = query(db, f"DESCRIBE SELECT * FROM {_PARQUET}", [[source.literal]])
             columns = tuple(FileColumn(row[0], row[1]) for row in described)
             _check_parquet_names(db, source, [column.name for column in columns])
+            if source.flat:
+                columns = tuple(leaf for column in columns for leaf in _leaves(column))
     except (duckdb.Error, OSError, EOFError, ValueError, csv.Error) as error:
         raise _unreadable(source, error) from error
     _check_names([column.name for column in columns], source)
@@ -162,7 +189,7 @@ def select_rows(
 
     Every cell is read as the type its column has in this delivery, then widened to that of
     its target; ``ROUNDED_COLUMN`` is the number of money cells in the row that lose digits
-    beyond the 24th decimal.
+    beyond the 24th decimal, ``REPAIRED_COLUMN`` lists what was mended, once for each cell.
     """
     references = _references(sources[0], columns)
     cells = [
@@ -176,6 +203,7 @@ def select_rows(
         if column.type == ColumnType.MONEY and column.constant is None
     ]
     cells.append(f"{rounded_count(money)} AS {ROUNDED_COLUMN}")
+    cells.append(f"{_repaired(references, columns)} AS {REPAIRED_COLUMN}")
     reader, values = _reader(sources, columns)
     return f"SELECT {', '.join(cells)} FROM {reader}", values
 
@@ -216,17 +244,56 @@ def _references(source: DataFileSource, columns: Sequence[SourceColumn]) -> list
     return [
         literal(column.constant)
         if column.constant is not None
-        else identifier(column.file_column.name)
+        else _path(column.file_column)
         if source.file_format == "parquet"
         else f"c{position}"
         for position, column in enumerate(columns)
     ]
 
 
+def _path(column: FileColumn) -> str:
+    """Return how SQL names a Parquet column, or a field of a record in one."""
+    first, *fields = column.path or (column.name,)
+    return reduce(
+        lambda record, name: f"struct_extract({record}, {literal(name)})", fields, identifier(first)
+    )
+
+
+def _leaves(column: FileColumn) -> Iterator[FileColumn]:
+    """Yield a column, or of a record its fields."""
+    kind, path = duckdb.sqltype(column.physical), column.path or (column.name,)
+    if kind.id != "struct":
+        yield column
+        return
+    for name, field in kind.children:
+        yield from _leaves(FileColumn(f"{column.name}.{name}", str(field), (*path, name)))
+
+
+def _repaired(references: Sequence[str], columns: Sequence[SourceColumn]) -> str:
+    said = [
+        f"CASE WHEN {_condition(reference, column, condition)} THEN {literal(label)} END"
+        for reference, column in zip(references, columns, strict=True)
+        for label, condition in column.repairs
+    ]
+    if not said:
+        return "CAST(NULL AS VARCHAR[])"
+    return f"list_filter([{', '.join(said)}], lambda _finops_label: _finops_label IS NOT NULL)"
+
+
+def _condition(reference: str, column: SourceColumn, condition: str) -> str:
+    return condition.replace("{cell}", _text_of(reference, column))
+
+
+def _text_of(reference: str, column: SourceColumn) -> str:
+    return f"nullif({reference}, '')" if column.file_column.physical == "VARCHAR" else reference
+
+
 def _stored(reference: str, column: SourceColumn) -> str:
     """Return SQL that turns a cell into its stored type; an empty cell becomes NULL."""
     physical = column.file_column.physical
-    text = f"nullif({reference}, '')" if physical == "VARCHAR" else reference
+    if column.null_word and physical == "VARCHAR":
+        reference = f"nullif({reference}, {literal(column.null_word)})"
+    text = _text_of(reference, column)
     if column.reading:
         return column.reading.replace("{cell}", text)
     match column.type:
@@ -354,9 +421,10 @@ def _find_bad_cell(
     typed = [position for position, column in enumerate(columns) if column.type != ColumnType.TEXT]
     cells = [
         f"any_value(CAST({references[position]} AS VARCHAR)) FILTER ("
-        f"nullif(CAST({references[position]} AS VARCHAR), '') IS NOT NULL"
+        f"nullif(CAST({references[position]} AS VARCHAR), '') <> {literal(nothing)}"
         f" AND TRY({_stored(references[position], columns[position])}) IS NULL)"
         for position in typed
+        for nothing in [columns[position].null_word]
     ]
     reader, values = _reader([source], columns)
     (row,) = query(db, f"SELECT {', '.join([*cells, 'count(*)'])} FROM {reader}", values)
@@ -377,7 +445,7 @@ def _find_bad_cell(
 def _place_of_cell(db: Connection, source: DataFileSource, position: int, cell: FoundCell) -> str:
     if source.file_format == "csv":
         return f"line {_line_of_cell(source, position, cell.text)}"
-    return f"row {_row_of_cell(db, source, identifier(cell.column.name), cell.text)}"
+    return f"row {_row_of_cell(db, source, _path(cell.column), cell.text)}"
 
 
 def _row_of_cell(db: Connection, source: DataFileSource, reference: str, cell: str) -> int:
@@ -394,9 +462,9 @@ def _line_of_cell(source: DataFileSource, position: int, cell: str) -> int:
     with _text(source) as text:
         rows = csv.reader(_lines(text))
         before = 0
-        for row in rows:
+        for number, row in enumerate(rows):
             if position < len(row) and row[position] == cell:
-                return before + 1
+                return number if source.was_json else before + 1
             before = rows.line_num
     return 0
 

@@ -31,6 +31,7 @@ from finops.sql import Connection, identifier, query
 from finops.store.dataset import STAGE, Dataset
 from finops.store.ledger import Load, LoadedFile, current_loads, record_load
 from finops.store.readers import (
+    REPAIRED_COLUMN,
     ROUNDED_COLUMN,
     DataFileSource,
     SourceView,
@@ -99,9 +100,12 @@ def replace_period(
         ConfigError: the dataset holds another export or shape.
     """
     form = (staged.delivery.file_format, staged.delivery.compression)
+    flat = vendor.flattens_records()
     with ExitStack() as stack:
         sources = [
-            stack.enter_context(readable(path, file.key, *form, staged.scratch))
+            stack.enter_context(
+                readable(DataFileSource(path, file.key, *form, flat), staged.scratch)
+            )
             for path, file in staged.files
         ]
         try:
@@ -171,8 +175,10 @@ def _replace(
     stored = {name: column for name, column in registry.items() if name in originals}
     _create_stage(dataset, stored)
     for group in groups:
-        _read_into_stage(dataset, group, stored, (str(delivery.period), load_id))
+        of_period = vendor.row_period(delivery.shape, stored)
+        _read_into_stage(dataset, group, stored, of_period, (str(delivery.period), load_id))
     crash_point("rows-read")
+    notices += _repair_notices(dataset)
     load = _measure(dataset, vendor, staged, load_id)
     if not staged.allow_shrink:
         _refuse_shrinking(dataset, load)
@@ -210,16 +216,25 @@ def _create_stage(dataset: Dataset, stored: Mapping[str, StoredColumn]) -> None:
     query(
         dataset.db,
         f"CREATE TABLE {dataset.table(STAGE)} ({PERIOD_COLUMN} VARCHAR, {spelled}"
-        f"{LOAD_COLUMN} VARCHAR, {ROUNDED_COLUMN} INTEGER)",
+        f"{LOAD_COLUMN} VARCHAR, {ROUNDED_COLUMN} INTEGER, {REPAIRED_COLUMN} VARCHAR[])",
     )
 
 
 def _read_into_stage(
-    dataset: Dataset, group: _Group, stored: Mapping[str, StoredColumn], stamps: tuple[str, str]
+    dataset: Dataset,
+    group: _Group,
+    stored: Mapping[str, StoredColumn],
+    of_period: str,
+    stamps: tuple[str, str],
 ) -> None:
-    """Read the files of a group; every row is stamped with its billing period and load."""
+    """Read the files of a group; every row is stamped with its billing period and load.
+
+    Where ``of_period`` tells the period of a row, those of other periods are left out.
+    """
     targets = [stored[column.original] for column in group.columns]
     rows, values = select_rows(group.sources, group.columns, targets)
+    if of_period:
+        rows, values = f"FROM ({rows}) WHERE {of_period} = ?", [*values, stamps[0]]
     try:
         query(
             dataset.db,
@@ -231,6 +246,18 @@ def _read_into_stage(
         raise
     except duckdb.Error as error:
         raise _UnreadableError(group, error) from error
+
+
+def _repair_notices(dataset: Dataset) -> list[str]:
+    """Count what was mended on the way, and drop the notes of it."""
+    stage = dataset.table(STAGE)
+    repaired = query(
+        dataset.db,
+        f"SELECT label, count(*) FROM (SELECT unnest({REPAIRED_COLUMN}) AS label FROM {stage})"
+        " GROUP BY 1 ORDER BY 1",
+    )
+    query(dataset.db, f"ALTER TABLE {stage} DROP COLUMN {REPAIRED_COLUMN}")
+    return [f"{count:,} {label}" for label, count in repaired]
 
 
 def _row_notices(delivery: Delivery, load: Load) -> list[str]:

@@ -31,6 +31,7 @@ from finops.focus.lookups import read_lookups
 from finops.run import gravest
 from finops.sql import query
 from finops.state import DeliveryState, State
+from finops.steps.survey import surveying
 from finops.storage import open_storage
 from finops.store.database import engine_limits, reading
 from finops.store.dataset import Dataset, stored_exports
@@ -77,7 +78,7 @@ def examine(load: Callable[[], Config], export: str | None = None) -> Iterator[C
     yield Check("configuration", f"{config.file or 'no file'}; exports: {_names(config.exports)}")
     found: list[Delivery] = []
     for each in exports:
-        yield _looked(f"{each.vendor}/{each.name}", partial(_export, each, found))
+        yield _looked(f"{each.vendor}/{each.name}", partial(_export, config.data, each, found))
     data = config.data
     loaded: set[str] = set()
     yield _looked("data folder", partial(_folder, data.root))
@@ -125,26 +126,35 @@ def _names(exports: Sequence[Export]) -> str:
     return ", ".join(export.name for export in exports)
 
 
-def _export(export: Export, deliveries: list[Delivery], check: Check) -> Check:
+def _export(data: DataDir, export: Export, deliveries: list[Delivery], check: Check) -> Check:
     """See that the bucket can be listed and manifests be read; add to ``deliveries``.
 
     What lies under the prefix is told even where the configuration names something else.
     """
     vendor, storage = find_vendor(export.vendor), open_storage(export)
-    lying: list[FoundExport] = vendor.list_exports(storage, export)
-    check = replace(check, detail=storage.url, lines=tuple(map(_line, lying)))
-    try:
-        newest = vendor.list_deliveries(storage, export)
-    except FinopsError as error:
-        place = (export.prefix.strip("/"), export.export_name)
-        places = [(each.prefix, each.name) for each in lying]
-        if export.export_name and places and place not in places:
-            choices = (f"prefix = {prefix!r}, export_name = {name!r}" for prefix, name in places)
-            error.do = f"in [{export.section}] set {'; or '.join(choices)}"
-        return check.failed(error)
+    with surveying(data, storage, export) as survey:
+        lying: list[FoundExport] = vendor.list_exports(storage, export, survey)
+        check = replace(check, detail=storage.url, lines=tuple(map(_line, lying)))
+        try:
+            newest = vendor.list_deliveries(storage, export, survey)
+        except FinopsError as error:
+            _tell_places(error, export, lying)
+            return check.failed(error)
     deliveries += [each for each in newest if isinstance(each, Delivery)]
     unreadable = gravest(each.error for each in newest if isinstance(each, FailedDelivery))
     return check.failed(unreadable) if unreadable else check
+
+
+def _tell_places(error: FinopsError, export: Export, lying: Sequence[FoundExport]) -> None:
+    """Say what the configuration would be, where it names another place than exports lie at."""
+    places = [(each.prefix, each.name) for each in lying]
+    if (
+        export.export_name
+        and places
+        and (export.prefix.strip("/"), export.export_name) not in places
+    ):
+        choices = (f"prefix = {prefix!r}, export_name = {name!r}" for prefix, name in places)
+        error.do = f"in [{export.section}] set {'; or '.join(choices)}"
 
 
 def _line(found: FoundExport) -> str:

@@ -2,14 +2,22 @@
 
 Each vendor module offers the same names:
 
-``list_deliveries(storage, export)``
-    the newest delivery of every billing period, newest period first.
-``list_exports(storage, export)``
+``list_deliveries(storage, export, survey)``
+    the newest delivery of every billing period, newest period first. ``survey`` reads files
+    that no manifest describes; ``listed_files`` is this function for vendors that write none.
+``list_exports(storage, export, survey)``
     every export under the prefix, whatever is configured as its name.
+``find_shape(columns, key)``
+    what a surveyed file is, by its columns; only vendors that survey have it.
 ``check_columns(delivery, columns, key)``
     refuses a file that cannot be of this export.
 ``describe_columns(delivery, columns, known_originals, file)``
     what each column of a data file is called at the vendor, its type, and how it is read.
+``flattens_records()``
+    whether records come as columns, one for each field, or as one column of JSON.
+``row_period(shape, columns)``
+    SQL over stored columns for the billing period of a row, ``YYYY-MM``; empty where all rows
+    of a delivery are of its own. Rows of other periods are left out.
 ``clustering(shape)``
     the columns that published rows are sorted by, so that like rows lie together.
 ``charges(shape, columns, table)``
@@ -28,8 +36,9 @@ Each vendor module offers the same names:
 ``charge_rules()``
     everything that decides what the charges are, to tell when it changes.
 
-Its module ``sample`` has ``SampleLayout`` and ``write_sample(out, ...)``, which writes a bucket
-tree with the layout of the real one.
+Its module ``sample`` has a ``SampleLayout`` (see ``finops.sampling``), which writes a bucket
+tree like the real one from the rows of ``sample.sql``; ``write_sample``, which is that of
+``finops.sampling`` with this layout; and ``DEMO_LAYOUTS``, by the names of the demo's exports.
 """
 
 from __future__ import annotations

@@ -9,7 +9,13 @@ from finops.vendors.aws.charges import (
     source_row_id,
     source_totals,
 )
-from finops.vendors.aws.contract import check_columns, clustering, describe_columns
+from finops.vendors.aws.contract import (
+    check_columns,
+    clustering,
+    describe_columns,
+    flattens_records,
+    row_period,
+)
 from finops.vendors.aws.manifests import list_deliveries, list_exports
 
 __all__ = [
@@ -19,9 +25,11 @@ __all__ = [
     "check_columns",
     "clustering",
     "describe_columns",
+    "flattens_records",
     "list_deliveries",
     "list_exports",
     "mapping",
+    "row_period",
     "services",
     "source_row_id",
     "source_totals",

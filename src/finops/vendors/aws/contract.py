@@ -8,7 +8,7 @@ Kinds ``money`` and ``quantity`` are told apart because only money is always DEC
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -18,6 +18,7 @@ from finops.columns import (
     DataFileView,
     FileColumn,
     SourceColumn,
+    StoredColumn,
     clean_column_name,
     natural_type,
 )
@@ -75,6 +76,16 @@ def cost_columns(shape: str) -> tuple[str, str]:
 def clustering(shape: str) -> tuple[str, ...]:
     """Return the originals to sort rows by: account, service, price, resource, time."""
     return tuple(_LINE_ITEM[shape] + name for name in _CLUSTERING[shape])
+
+
+def row_period(_shape: str, _columns: Mapping[str, StoredColumn]) -> str:
+    """Return nothing: manifests tell the billing period, and all rows of a file are of it."""
+    return ""
+
+
+def flattens_records() -> bool:
+    """Tell that a record in a cell stays one."""
+    return False
 
 
 def check_columns(delivery: Delivery, columns: Sequence[FileColumn], key: str) -> None:

@@ -26,6 +26,7 @@ from finops.delivery import (
     FoundExport,
     ManifestColumn,
     StoredObject,
+    Survey,
 )
 from finops.errors import AccessError, BadDataError, ConfigError, FinopsError, TemporaryError
 from finops.period import BillingPeriod
@@ -97,7 +98,9 @@ class FoundManifest:
         return (not self.folder, self.delivered_at)
 
 
-def list_deliveries(storage: Storage, export: Export) -> list[Delivery | FailedDelivery]:
+def list_deliveries(
+    storage: Storage, export: Export, _survey: Survey | None = None
+) -> list[Delivery | FailedDelivery]:
     """Return the newest delivery of every billing period, newest period first.
 
     One listing and one small request per period. A manifest that cannot be read is
@@ -123,7 +126,9 @@ def list_deliveries(storage: Storage, export: Export) -> list[Delivery | FailedD
     return wanted
 
 
-def list_exports(storage: Storage, export: Export) -> list[FoundExport]:
+def list_exports(
+    storage: Storage, export: Export, _survey: Survey | None = None
+) -> list[FoundExport]:
     """Return every export under the prefix, whatever ``export_name`` says, in order of place.
 
     One listing, and the newest manifest of each is read. The date filters do not count.

@@ -97,7 +97,7 @@ tagged AS (
             'user_environment': environment,
             'user_team': CASE WHEN (a >> 20) % 10 > 0
                 THEN ['Payments', 'Growth', 'Data, Analytics & ML', 'Platform'][1 + (a >> 24) % 4] END,
-            'user_project': CASE WHEN getvariable('has_project_tag') AND (a >> 28) % 3 > 0
+            'user_project': CASE WHEN getvariable('is_late') AND (a >> 28) % 3 > 0
                 THEN ['Apollo', 'Büro 2.0', 'migration'][1 + (a >> 32) % 3] END,
             'aws_created_by': CASE WHEN (a >> 36) % 2 = 0
                 THEN 'AssumedRole:AROAJ5JL5L6PCSV4JKUVK:deploy-' || app END
@@ -421,14 +421,19 @@ LEFT JOIN tag_columns USING (resource_number)
 LEFT JOIN savings_plan USING (plan_number)
 LEFT JOIN reservation USING (reservation_number);
 
--- Grain: one row per line type: what the delivery adds up to. Amortised cost as in CUR dashboards.
-CREATE VIEW type_total AS
-SELECT line_item_type, count(*) AS line_items, sum(cost) AS unblended, sum(CASE
+-- Grain: one row per line item type.
+CREATE VIEW kind AS SELECT line_item_type AS kind, count(*) AS rows FROM line GROUP BY ALL ORDER BY ALL;
+
+-- Grain: one row per measure: what the delivery adds up to. Effective cost as in CUR dashboards.
+CREATE VIEW total AS
+SELECT 'billed' AS measure, getvariable('currency') AS currency, sum(cost) AS amount FROM line
+UNION ALL
+SELECT 'effective', getvariable('currency'), sum(CASE
     WHEN line_item_type = 'SavingsPlanCoveredUsage' THEN plan_effective
     WHEN line_item_type = 'SavingsPlanRecurringFee' THEN plan_total - plan_used
     WHEN line_item_type IN ('SavingsPlanNegation', 'SavingsPlanUpfrontFee') THEN 0
     WHEN line_item_type = 'DiscountedUsage' THEN upfront_used + recurring_used
     WHEN line_item_type = 'RIFee' THEN upfront_unused + recurring_unused
     WHEN line_item_type = 'Fee' AND reservation_number IS NOT NULL THEN 0
-    ELSE cost END) AS amortized
-FROM line GROUP BY line_item_type ORDER BY line_item_type;
+    ELSE cost END)
+FROM line;

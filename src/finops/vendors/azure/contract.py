@@ -19,6 +19,7 @@ from finops.columns import (
     DataFileView,
     FileColumn,
     SourceColumn,
+    StoredColumn,
     natural_type,
 )
 from finops.delivery import Delivery
@@ -84,6 +85,16 @@ def squashed(header: str) -> str:
 def clustering(shape: str) -> tuple[str, ...]:
     """Return the originals to sort rows by: account, service, price, resource, time."""
     return _CLUSTERING[shape]
+
+
+def row_period(_shape: str, _columns: Mapping[str, StoredColumn]) -> str:
+    """Return nothing: manifests tell the billing period, and all rows of a file are of it."""
+    return ""
+
+
+def flattens_records() -> bool:
+    """Tell that a record in a cell stays one."""
+    return False
 
 
 def check_columns(delivery: Delivery, columns: Sequence[FileColumn], key: str) -> None:

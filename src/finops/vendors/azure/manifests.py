@@ -20,7 +20,14 @@ from itertools import groupby
 from typing import Any
 
 from finops.config import Export
-from finops.delivery import DataFile, Delivery, FailedDelivery, FoundExport, StoredObject
+from finops.delivery import (
+    DataFile,
+    Delivery,
+    FailedDelivery,
+    FoundExport,
+    StoredObject,
+    Survey,
+)
 from finops.errors import AccessError, BadDataError, ConfigError, FinopsError, TemporaryError
 from finops.period import BillingPeriod
 from finops.storage import MANIFEST_LIMIT, Storage
@@ -108,7 +115,9 @@ class _Period:
     error: FinopsError | None = None
 
 
-def list_deliveries(storage: Storage, export: Export) -> list[Delivery | FailedDelivery]:
+def list_deliveries(
+    storage: Storage, export: Export, _survey: Survey | None = None
+) -> list[Delivery | FailedDelivery]:
     """Return the newest delivery of every billing period, newest period first.
 
     A delivery is the newest complete run of the export and, where ``amortized_name`` is set,
@@ -133,7 +142,9 @@ def list_deliveries(storage: Storage, export: Export) -> list[Delivery | FailedD
     return _wanted(deliveries, export)
 
 
-def list_exports(storage: Storage, export: Export) -> list[FoundExport]:
+def list_exports(
+    storage: Storage, export: Export, _survey: Survey | None = None
+) -> list[FoundExport]:
     """Return every export under the prefix, whatever ``export_name`` says, in order of place.
 
     One listing, and the newest manifest of each is read. The date filters do not count.

@@ -193,7 +193,16 @@ FROM (
     FROM costed LEFT JOIN meter USING (meter_number) LEFT JOIN subscription USING (subscription_number)
 );
 
--- Grain: one row per dataset and charge type: what the run adds up to.
-CREATE VIEW type_total AS
-SELECT dataset_type, charge_type, count(*) AS line_items,
-    sum(cost) AS cost FROM line_item GROUP BY ALL ORDER BY ALL;
+CREATE VIEW "ActualCost" AS FROM line_item WHERE dataset_type = 'ActualCost';
+CREATE VIEW "AmortizedCost" AS FROM line_item WHERE dataset_type = 'AmortizedCost';
+CREATE VIEW written AS FROM line_item WHERE list_contains(getvariable('datasets'), dataset_type);
+
+-- Grain: one row per dataset and charge type.
+CREATE VIEW kind AS
+SELECT concat(dataset_type, ' ', charge_type) AS kind, count(*) AS rows FROM written GROUP BY ALL ORDER BY ALL;
+
+-- Grain: one row per dataset: what its run adds up to.
+CREATE VIEW total AS
+SELECT CASE dataset_type WHEN 'ActualCost' THEN 'billed' ELSE 'effective' END AS measure,
+    getvariable('currency') AS currency, sum(cost) AS amount
+FROM written GROUP BY dataset_type ORDER BY measure;

@@ -1,0 +1,183 @@
+"""Deliveries of vendors that write no manifests: what lies under the prefix is the delivery.
+
+Each billing period that the rows of the files name is a delivery of the files that have it. Its
+id is made of their keys and ETags, so that it is another one when any of them changes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from finops.config import Export
+from finops.delivery import (
+    Contents,
+    DataFile,
+    Delivery,
+    FailedDelivery,
+    FoundExport,
+    StoredObject,
+    Survey,
+)
+from finops.errors import BadDataError, ConfigError
+from finops.period import BillingPeriod
+from finops.storage import Storage
+
+_FORM = re.compile(
+    r".*\.(?:(?P<parquet>parquet)|(?P<csv>csv)|(?P<json>jsonl?|ndjson))(?:\.(?P<gzip>gz)|\.(?P<zip>zip))?",
+    re.IGNORECASE | re.DOTALL,
+)
+# What programs leave beside data: marks of completeness, manifests, half of a file.
+_ASIDE = re.compile(
+    r"(.*/)?([_.].*|[^/]*manifest\.json)|(.*/)?[_.][^/]*/.*", re.IGNORECASE | re.DOTALL
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Bill:
+    """A data file that was listed, and what is in it."""
+
+    stored: StoredObject
+    form: tuple[str, str]
+    contents: Contents
+
+
+def list_deliveries(
+    storage: Storage, export: Export, survey: Survey
+) -> list[Delivery | FailedDelivery]:
+    """Return a delivery for every billing period in the files, newest period first.
+
+    Raises:
+        ConfigError: there is no file.
+        BadDataError: one is no bill. It could be of any period, so none is loaded.
+    """
+    bills = _surveyed(_bills(storage, export), survey)
+    if not bills:
+        raise ConfigError(
+            f"no CSV, Parquet or JSON lines file lies under {_place(export)!r} of {export.bucket}",
+            code="no-files",
+            do="check bucket, prefix and export_name",
+        )
+    periods = {period for bill in bills for period in bill.contents.periods}
+    wanted = sorted(filter(export.covers, periods), reverse=True)
+    return [_delivery(export, period, bills) for period in wanted]
+
+
+def list_exports(storage: Storage, export: Export, survey: Survey) -> list[FoundExport]:
+    """Return every folder with bills right below the prefix, and the prefix itself if it has any.
+
+    Folders whose names are of the form ``name=value`` divide an export and are none.
+    """
+    bills = _surveyed(_bills(storage, export, named=False), survey)
+    prefix = export.prefix.strip("/")
+
+    def name(bill: _Bill) -> str:
+        first, _, rest = bill.stored.key.removeprefix(prefix).strip("/").partition("/")
+        return first if rest and "=" not in first else ""
+
+    found = groupby(sorted(bills, key=name), key=name)
+    return [_found_export(prefix, each, list(of_it)) for each, of_it in found]
+
+
+def _found_export(prefix: str, name: str, bills: Sequence[_Bill]) -> FoundExport:
+    newest = max(bills, key=lambda bill: bill.stored.modified)
+    periods = [period for bill in bills for period in bill.contents.periods]
+    written = BillingPeriod.containing(newest.stored.modified)
+    return FoundExport(
+        prefix=prefix,
+        name=name,
+        shape=newest.contents.shape,
+        file_format=newest.form[0],
+        first=min(periods, default=written),
+        last=max(periods, default=written),
+        delivered_at=newest.stored.modified,
+    )
+
+
+def _surveyed(bills: Sequence[tuple[StoredObject, tuple[str, str]]], survey: Survey) -> list[_Bill]:
+    return [_Bill(stored, form, survey(stored, *form)) for stored, form in bills]
+
+
+def _bills(
+    storage: Storage, export: Export, *, named: bool = True
+) -> list[tuple[StoredObject, tuple[str, str]]]:
+    """List the data files of an export, by key; what is written beside them is left out."""
+    place = _place(export) if named else export.prefix.strip("/")
+    listed = sorted(storage.list_objects(place), key=lambda stored: stored.key)
+    return [
+        (stored, form)
+        for stored in listed
+        if _is_wanted(stored.key, place, export)
+        if (form := _form(stored.key)) and export.export_format in ("auto", form[0])
+    ]
+
+
+def _place(export: Export) -> str:
+    return "/".join(filter(None, (export.prefix.strip("/"), export.export_name)))
+
+
+def _is_wanted(key: str, place: str, export: Export) -> bool:
+    if export.files:
+        return key in export.files
+    inside = key.removeprefix(place)
+    below = not place or inside.startswith("/") or not inside
+    return below and not _ASIDE.fullmatch(inside.lstrip("/"))
+
+
+def _form(key: str) -> tuple[str, str] | None:
+    """Tell format and compression by a key's ending."""
+    match = _FORM.fullmatch(key)
+    if match is None:
+        return None
+    file_format = next(name for name in ("parquet", "csv", "json") if match[name])
+    packed = next((name for name in ("gzip", "zip") if match[name]), "none")
+    return file_format, packed
+
+
+def _delivery(
+    export: Export, period: BillingPeriod, bills: Sequence[_Bill]
+) -> Delivery | FailedDelivery:
+    of_it = [bill for bill in bills if period in bill.contents.periods]
+    kinds = {(*bill.form, bill.contents.shape) for bill in of_it}
+    if len(kinds) > 1:
+        return FailedDelivery(export.vendor, export.name, period, _mixed(of_it))
+    file_format, compression, shape = kinds.pop()
+    files = tuple(
+        DataFile(
+            bill.stored.key,
+            bill.stored.size,
+            bill.stored.etag,
+            rows=bill.contents.periods[period],
+        )
+        for bill in of_it
+    )
+    listing = "\n".join(f"{file.key}\0{file.etag}" for file in files)
+    return Delivery(
+        vendor=export.vendor,
+        export=export.name,
+        period=period,
+        delivery_id=hashlib.sha256(listing.encode()).hexdigest()[:16],
+        manifest_key="",
+        manifest_etag="",
+        delivered_at=max(bill.stored.modified for bill in of_it),
+        shape=shape,
+        file_format=file_format,
+        compression=compression,
+        files=files,
+    )
+
+
+def _mixed(bills: Sequence[_Bill]) -> BadDataError:
+    one = bills[0]
+    other = next(
+        bill for bill in bills if (bill.form, bill.contents.shape) != (one.form, one.contents.shape)
+    )
+    return BadDataError(
+        f"{one.stored.key} is {one.contents.shape} as {'/'.join(one.form)}, and"
+        f" {other.stored.key} {other.contents.shape} as {'/'.join(other.form)}",
+        code="two-forms",
+        do="configure an export for each, with a prefix of its own",
+    )

@@ -14,8 +14,10 @@ from finops.vendors.gcp.contract import (
     clustering,
     describe_columns,
     find_shape,
+    flattens_records,
     row_period,
 )
+from finops.vendors.listed_files import list_deliveries, list_exports
 
 __all__ = [
     "brings_columns",
@@ -25,6 +27,9 @@ __all__ = [
     "clustering",
     "describe_columns",
     "find_shape",
+    "flattens_records",
+    "list_deliveries",
+    "list_exports",
     "mapping",
     "row_period",
     "services",

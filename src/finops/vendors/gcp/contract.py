@@ -77,6 +77,11 @@ def squashed(name: str) -> str:
     return re.sub(r"[._\s]", "", name).lower()
 
 
+def flattens_records() -> bool:
+    """Tell that fields of records are columns; repeated ones are one column of JSON."""
+    return True
+
+
 def clustering(shape: str) -> tuple[str, ...]:
     """Return the originals to sort rows by: project, service, price, resource, time."""
     return _CLUSTERING[shape]

@@ -108,6 +108,8 @@ def writing(data: DataDir, needed: int = 0) -> Iterator[Connection]:
 def in_memory(data: DataDir) -> Iterator[Connection]:
     """Open a database of its own to look into files, with the limits that are configured."""
     with _connected(data, Path(":memory:")) as db:
+        query(db, "CREATE SCHEMA finops")
+        run_script(db, "money.sql")
         yield db
 
 

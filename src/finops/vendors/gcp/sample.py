@@ -39,7 +39,9 @@ class SampleLayout(sampling.Layout):
     @property
     def suffix(self) -> str:
         """How the names of data files end."""
-        return f".{self.export_format}{'.gz' * (self.export_format != 'parquet' and self.compression == 'gzip')}"
+        if self.export_format == "parquet":
+            return ".parquet"
+        return f".{self.export_format}{'.gz' if self.compression == 'gzip' else ''}"
 
     def variables(self, order: Order) -> dict[str, object]:
         """Return what the script reads."""

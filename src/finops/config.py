@@ -483,7 +483,7 @@ def _exports(sources: _Sources, vendor: str) -> Iterator[Export]:
     _refuse_unaimed_flags(sources, vendor, named)
     if not named or _names_an_export(sources, vendor):
         yield _export(sources, vendor, "default")
-    for name in named:
+    for name in dict.fromkeys([*named, *_new_names(sources, vendor)]):
         if name == "default" or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,40}", name):
             raise ConfigError(
                 f"{name!r} cannot be the name of an export",
@@ -491,6 +491,13 @@ def _exports(sources: _Sources, vendor: str) -> Iterator[Export]:
                 do=f"use letters, digits, - and _; 'default' is [{vendor}] itself",
             )
         yield _export(sources, vendor, name)
+
+
+def _new_names(sources: _Sources, vendor: str) -> list[str]:
+    """Return the name that a command gives to the files it names; it need not be configured."""
+    name = sources.flags.get("export")
+    is_new = sources.flags.get("files") and _aims_at(sources, vendor) and name != "default"
+    return [name] if name and is_new else []
 
 
 def _names_an_export(sources: _Sources, vendor: str) -> bool:

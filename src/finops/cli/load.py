@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from finops import pipeline
+from finops.cli.named_files import of_files
 from finops.cli.output import Output, display_path, error_document, money, period_text, size
 from finops.cli.parser import EXPORT_FLAGS, PROJECT_FLAGS
 from finops.config import Config, Export, load_config
@@ -52,7 +53,7 @@ def configured(arguments: argparse.Namespace) -> Config:
         key.name: getattr(arguments, key.name, None) for key in (*EXPORT_FLAGS, *PROJECT_FLAGS)
     }
     flags |= {"data_dir": arguments.data_dir, "export": getattr(arguments, "export", None)}
-    flags["vendor"] = getattr(arguments, "vendor", None)
+    flags |= {name: getattr(arguments, name, None) for name in ("vendor", "files")}
     file = Path(arguments.config) if arguments.config else None
     return load_config(file, os.environ, flags)
 
@@ -274,7 +275,8 @@ def _exports(config: Config, arguments: argparse.Namespace) -> list[Export]:
     exports = config.select_exports(arguments.vendor, arguments.export)
     if not exports:
         raise ConfigError(f"no {arguments.vendor} export is configured")
-    return exports
+    files = getattr(arguments, "files", None)
+    return [of_files(exports[0], files)] if files else exports
 
 
 def show_results(

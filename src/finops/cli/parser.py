@@ -91,6 +91,14 @@ STEPS = (
     Step("show-state", (), "show deliveries in work and previous runs", "load:show_state"),
 )
 
+_IMPORT_FILES = Step(
+    "import",
+    (),
+    "all steps, with the FOCUS files named: CSV, Parquet or JSON lines",
+    "load:import_billing",
+    ("force", "dry_run", "allow_shrink", "strict"),
+)
+
 UPKEEP = (
     Step("status", (), "show what is loaded and how old it is", "upkeep:status", ("max_age",)),
     Step(
@@ -126,13 +134,18 @@ UPKEEP = (
     ),
 )
 
-_VENDOR_HELP = {"aws": "bills of Amazon Web Services", "azure": "bills of Microsoft Azure"}
+_VENDOR_HELP = {
+    "aws": "bills of Amazon Web Services",
+    "azure": "bills of Microsoft Azure",
+    "focus": "FOCUS files of anyone; and the FOCUS dataset: check it, write it for other tools",
+    "gcp": "bills of Google Cloud",
+}
 
 _GROUPS = (
     ("Load", ("demo", *VENDORS, "sample")),
     ("Look", ("report", "reconcile", "explain", "sql")),
     ("Keep", ("init", "doctor", "config", *(step.name for step in UPKEEP))),
-    ("Connect", ("warehouse", "focus")),
+    ("Connect", ("warehouse",)),
 )
 REPORTS = ("services", "accounts", "months")
 METRICS = ("billed", "effective", "list", "contracted")
@@ -178,7 +191,7 @@ def build_parser() -> argparse.ArgumentParser:
         "doctor": _add_doctor(commands),
         "config": _add_config(commands),
         **{step.name: _add_upkeep(commands, step) for step in UPKEEP},
-        **{vendor: _add_vendor(commands, vendor) for vendor in VENDORS},
+        **{vendor: _add_vendor(commands, vendor) for vendor in VENDORS if vendor != "focus"},
     }
     parser.epilog = _grouped_help(helps)
     parser.set_defaults(handler=None, parser=parser)
@@ -250,12 +263,17 @@ def _add_vendor(commands: argparse._SubParsersAction[_Parser], vendor: str) -> s
     parser = _subparser(commands, vendor, text, None)
     steps = parser.add_subparsers(metavar="COMMAND", title="commands")
     for step in STEPS:
-        child = _subparser(steps, step.name, step.help, step.handler, step.aliases)
-        child.set_defaults(vendor=vendor)
-        _add_export_flags(child, vendor)
-        _add_lock_timeout(child)
-        _add_step_flags(child, step)
+        _add_step(steps, vendor, step)
     return text
+
+
+def _add_step(steps: argparse._SubParsersAction[_Parser], vendor: str, step: Step) -> _Parser:
+    parser = _subparser(steps, step.name, step.help, step.handler, step.aliases)
+    parser.set_defaults(vendor=vendor)
+    _add_export_flags(parser, vendor)
+    _add_lock_timeout(parser)
+    _add_step_flags(parser, step)
+    return parser
 
 
 def _add_export_flags(parser: argparse.ArgumentParser, vendor: str = DEFAULT_VENDOR) -> None:
@@ -461,9 +479,15 @@ def _add_explain(commands: argparse._SubParsersAction[_Parser]) -> str:
 
 
 def _add_focus(commands: argparse._SubParsersAction[_Parser]) -> str:
-    text = "the FOCUS dataset: check it, or write it for other tools"
+    text = _VENDOR_HELP["focus"]
     parser = _subparser(commands, "focus", text, None)
     steps = parser.add_subparsers(metavar="COMMAND", title="commands")
+    importing = _add_step(steps, "focus", _IMPORT_FILES)
+    importing.add_argument("files", nargs="+", metavar="FILE", help="or a folder, pattern or URL")
+    importing.set_defaults(export="default")
+    for step in STEPS:
+        if step.name != "export-parquet":  # here it writes the whole FOCUS dataset
+            _add_step(steps, "focus", step)
     validate = _subparser(
         steps, "validate", "check the charges against the rules of FOCUS 1.2", "focus:validate"
     )

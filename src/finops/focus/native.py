@@ -21,13 +21,19 @@ _MARKS = {
 }
 # What every charge is stamped with; a source's column of that name is not it.
 _STAMPS = ("x_Vendor", "x_Export", "x_LoadId", "x_BillingPeriod")
-# What a version lacks and another column of the same row tells. 1.3 split the provider's name.
+# What a version lacks and another column of the same row tells, the first that is there. 1.3 split
+# the provider's name; Oracle still has the names of a draft of 1.0, and no contracted cost.
 _INSTEAD = {
-    "ProviderName": "ServiceProviderName",
-    "PublisherName": "ServiceProviderName",
-    "ServiceProviderName": "PublisherName",
-    "HostProviderName": "ProviderName",
-    "PricingCurrency": "BillingCurrency",
+    "ProviderName": ("ServiceProviderName", "Provider"),
+    "PublisherName": ("ServiceProviderName", "Publisher"),
+    "ServiceProviderName": ("PublisherName", "Publisher"),
+    "HostProviderName": ("ProviderName", "Provider"),
+    "InvoiceIssuerName": ("InvoiceIssuer",),
+    "RegionId": ("Region",),
+    "ConsumedQuantity": ("UsageQuantity",),
+    "ConsumedUnit": ("UsageUnit",),
+    "ContractedCost": ("BilledCost",),
+    "PricingCurrency": ("BillingCurrency",),
 }
 
 
@@ -45,7 +51,8 @@ def native_charges(columns: Mapping[str, StoredColumn], table: str) -> str:
         "x_SourceFocusVersion": f"'{focus_version(columns)}'",
     }
     for name, column in standard.items():
-        found = columns.get(name) or columns.get(_INSTEAD.get(name, ""))
+        spellings = (name, *_INSTEAD.get(name, ()))
+        found = next((columns[each] for each in spellings if each in columns), None)
         if found and not name.startswith("BillingPeriod"):
             cells[name] = _cell(found, column)
     money = [name for name, kind in OWN_COLUMNS.items() if kind.startswith("DECIMAL")]

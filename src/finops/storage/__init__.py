@@ -103,16 +103,21 @@ def open_output(out: str, export: Export) -> tuple[Storage, str]:
         raise ConfigError("--out is empty", do="name a folder, or s3://BUCKET/PREFIX")
     scheme, separator, place = out.partition("://")
     if separator and scheme != "file":
-        parts = place.strip("/").split("/")
-        named = _KINDS[scheme].segments if scheme in _KINDS else 1
-        bucket, prefix = "/".join(parts[:named]), "/".join(parts[named:])
-        storage = open_storage(replace(export, bucket=f"{scheme}://{bucket}"))
-        return storage, f"{prefix}/".lstrip("/")
+        bucket, prefix = split_url(out)
+        return open_storage(replace(export, bucket=bucket)), f"{prefix}/".lstrip("/")
     from finops.storage.folder import FolderStorage
 
     folder = Path(place if separator else out)
     folder.mkdir(parents=True, exist_ok=True)
     return FolderStorage(folder), ""
+
+
+def split_url(url: str) -> tuple[str, str]:
+    """Return the URL of a bucket, and the key in it, of what is addressed."""
+    scheme, _, place = url.partition("://")
+    parts = place.strip("/").split("/")
+    named = _KINDS[scheme].segments if scheme in _KINDS else 1
+    return f"{scheme}://{'/'.join(parts[:named])}", "/".join(parts[named:])
 
 
 def open_storage(export: Export) -> Storage:

@@ -271,34 +271,40 @@ def _leaves(column: FileColumn) -> Iterator[FileColumn]:
 
 def _repaired(references: Sequence[str], columns: Sequence[SourceColumn]) -> str:
     said = [
-        f"CASE WHEN {_condition(reference, column, condition)} THEN {literal(label)} END"
+        f"CASE WHEN {condition} THEN {literal(label)} END"
         for reference, column in zip(references, columns, strict=True)
-        for label, condition in column.repairs
+        for label, condition in _repairs(reference, column)
     ]
     if not said:
         return "CAST(NULL AS VARCHAR[])"
     return f"list_filter([{', '.join(said)}], lambda _finops_label: _finops_label IS NOT NULL)"
 
 
-def _condition(reference: str, column: SourceColumn, condition: str) -> str:
-    return condition.replace("{cell}", _text_of(reference, column))
+def _repairs(reference: str, column: SourceColumn) -> Iterator[tuple[str, str]]:
+    """Yield what may be mended in a column, and SQL that tells whether it was."""
+    if column.null_word:
+        word = literal(column.null_word)
+        yield f"cells said {column.null_word}, and are empty", f"{reference} = {word}"
+    for label, condition in column.repairs:
+        yield label, condition.replace("{cell}", _given(reference, column))
 
 
-def _text_of(reference: str, column: SourceColumn) -> str:
-    return f"nullif({reference}, '')" if column.file_column.physical == "VARCHAR" else reference
+def _given(reference: str, column: SourceColumn) -> str:
+    """Return SQL for what a cell says; NULL if that is nothing."""
+    if column.file_column.physical != "VARCHAR":
+        return reference
+    words = dict.fromkeys((column.null_word, ""))
+    return reduce(lambda cell, word: f"nullif({cell}, {literal(word)})", words, reference)
 
 
 def _stored(reference: str, column: SourceColumn) -> str:
     """Return SQL that turns a cell into its stored type; an empty cell becomes NULL."""
-    physical = column.file_column.physical
-    if column.null_word and physical == "VARCHAR":
-        reference = f"nullif({reference}, {literal(column.null_word)})"
-    text = _text_of(reference, column)
+    physical, text = column.file_column.physical, _given(reference, column)
     if column.reading:
         return column.reading.replace("{cell}", text)
     match column.type:
         case ColumnType.MONEY:
-            return money_expression(reference, physical)
+            return money_expression(text if column.null_word else reference, physical)
         case ColumnType.TIMESTAMP if physical == "VARCHAR":
             # DuckDB would take words such as "infinity" and names of time zones, too.
             time = (
@@ -418,7 +424,11 @@ def _find_bad_cell(
 ) -> BadDataError | None:
     """Ask for one cell per column that its type refuses; then look up its line."""
     references = _references(source, columns)
-    typed = [position for position, column in enumerate(columns) if column.type != ColumnType.TEXT]
+    typed = [
+        position
+        for position, column in enumerate(columns)
+        if column.type != ColumnType.TEXT or column.reading
+    ]
     cells = [
         f"any_value(CAST({references[position]} AS VARCHAR)) FILTER ("
         f"nullif(CAST({references[position]} AS VARCHAR), '') <> {literal(nothing)}"

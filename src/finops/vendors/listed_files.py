@@ -56,8 +56,9 @@ def list_deliveries(
     """
     bills = _surveyed(_bills(storage, export), survey)
     if not bills:
+        place = ", ".join(export.files) or repr(_place(export))
         raise ConfigError(
-            f"no CSV, Parquet or JSON lines file lies under {_place(export)!r} of {export.bucket}",
+            f"no CSV, Parquet or JSON lines file lies under {place} of {export.bucket}",
             code="no-files",
             do="check bucket, prefix and export_name",
         )
@@ -106,11 +107,11 @@ def _bills(
 ) -> list[tuple[StoredObject, tuple[str, str]]]:
     """List the data files of an export, by key; what is written beside them is left out."""
     place = _place(export) if named else export.prefix.strip("/")
-    listed = sorted(storage.list_objects(place), key=lambda stored: stored.key)
+    listed = map(storage.head_object, export.files) if export.files else storage.list_objects(place)
     return [
         (stored, form)
-        for stored in listed
-        if _is_wanted(stored.key, place, export)
+        for stored in sorted(listed, key=lambda stored: stored.key)
+        if export.files or _is_wanted(stored.key, place)
         if (form := _form(stored.key)) and export.export_format in ("auto", form[0])
     ]
 
@@ -119,9 +120,7 @@ def _place(export: Export) -> str:
     return "/".join(filter(None, (export.prefix.strip("/"), export.export_name)))
 
 
-def _is_wanted(key: str, place: str, export: Export) -> bool:
-    if export.files:
-        return key in export.files
+def _is_wanted(key: str, place: str) -> bool:
     inside = key.removeprefix(place)
     below = not place or inside.startswith("/") or not inside
     return below and not _ASIDE.fullmatch(inside.lstrip("/"))

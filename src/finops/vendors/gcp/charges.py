@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping
+from functools import reduce
 from importlib.resources import files
 
 from finops.columns import PERIOD_COLUMN, ColumnType, StoredColumn, clean_column_name
@@ -113,7 +114,11 @@ def _cell(columns: Columns, known: ContractColumn) -> str:
 
 
 def _tag_entries(names: tuple[str, ...]) -> str:
-    return _packaged("tag_entries.sql").replace("{documents}", ", ".join(names))
+    """Return SQL for the entries of some columns; the FOCUS table begins keys with a capital."""
+    words = ("Key", "Value") if names == _NATIVE_TAGS else ("key", "value")
+    spelled = {"{documents}": ", ".join(names), "{key}": words[0], "{value}": words[1]}
+    sql = _packaged("tag_entries.sql")
+    return reduce(lambda text, name: text.replace(name, spelled[name]), spelled, sql)
 
 
 def _relation(name: str) -> str:

@@ -23,11 +23,11 @@ credited AS NOT MATERIALIZED (
     FROM line_item
 ),
 
--- A promotion pays for usage without making it cheaper, so it is a charge of its own. Source: [FOCUS] ChargeCategory.
+-- A promotion pays for usage without making it cheaper, so it is a charge of its own beside the line item's, which
+-- is the one without promotion. Source: [FOCUS] ChargeCategory.
 charge AS NOT MATERIALIZED (
-    SELECT *, NULL AS promotion FROM credited
-    UNION ALL BY NAME
-    SELECT *, unnest(list_filter(credit_list, lambda credit: credit.type = 'PROMOTION')) AS promotion FROM credited
+    SELECT *, unnest(list_prepend(NULL, list_filter(credit_list, lambda credit: credit.type = 'PROMOTION'))) AS promotion
+    FROM credited
 ),
 
 -- Which rule a charge falls under. Source: [GCP] cost_type, credits.type, consumption_model.
@@ -206,7 +206,7 @@ SELECT
 
     -- A price is one of a SKU's tiers. Source: [GCP] sku, price.tier_start_amount, system_labels.
     sku AS SkuId,
-    sku || coalesce('_' || CAST(price_tier_start_amount AS VARCHAR), '') AS SkuPriceId,
+    sku || coalesce('_' || regexp_replace(CAST(price_tier_start_amount AS VARCHAR), '\.0$', ''), '') AS SkuPriceId,
     CASE WHEN sku IS NOT NULL THEN coalesce(sku_description, sku) END AS SkuMeter,
     CASE WHEN sku IS NOT NULL THEN finops.flat_json(list_transform(
         list_filter(tags_by_key, lambda e: e.key IN (
@@ -234,7 +234,7 @@ SELECT
     sku_description AS x_UsageType,
     transaction_type AS x_BillingEntity,
     CASE WHEN promotion IS NULL THEN credits END AS x_Credits,
-    promotion.type AS x_CreditType,
+    promotion.name AS x_CreditName,
     project_number AS x_ProjectNumber,
     project_ancestry_numbers AS x_ProjectAncestryNumbers,
     location_location AS x_Location,

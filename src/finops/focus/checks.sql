@@ -101,7 +101,8 @@ WHERE ListUnitPrice > 0 AND PricingQuantity > 0 AND ListCost > 0 AND ChargeClass
 
 -- rule: split-costs-nothing
 -- says: Split cost rows repeat what their instance costs, so they are billed nothing of their own.
-SELECT BilledCost, x_SourceRowId FROM charges WHERE AllocatedMethodId IS NOT NULL AND BilledCost <> 0;
+SELECT BilledCost, x_SourceRowId FROM charges
+WHERE AllocatedMethodId IS NOT NULL AND BilledCost <> 0 AND x_RowKind <> 'Native';
 
 -- rule: usage-in-period
 -- says: Usage lies in its billing period, a day more or less, unless it corrects an earlier one.

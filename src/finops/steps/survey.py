@@ -60,7 +60,8 @@ class FileSurvey:
         delivery = _alone(self.export, stored, file_format, compression)
         path = surveyed_path(self.folder, delivery.files[0])
         if not path.exists():
-            self.data.require_space(stored.size, f"{stored.key}, to download,")
+            if self.notes:
+                self.data.require_space(stored.size, f"{stored.key}, to download,")
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             download_file(self.storage, delivery, delivery.files[0], path, lambda _amount: None)
         contents = _read(self.data, delivery, path, self.folder)

@@ -236,8 +236,8 @@ FOCUS = {
     "x_ExportTime": "2026-09-01 08:00:00 UTC",
 }
 FOCUS_CHARGE = (
-    "SELECT x_BillingPeriod, BilledCost, ListCost, ChargeCategory, ChargeFrequency, ServiceCategory,"
-    " InvoiceIssuerName, SubAccountType, CAST(Tags AS VARCHAR), x_RowKind, x_ProjectNumber"
+    "SELECT x_BillingPeriod, BilledCost, ListCost, ChargeCategory, ChargeFrequency,"
+    " ServiceCategory, InvoiceIssuerName, SubAccountType, CAST(Tags AS VARCHAR), x_RowKind, x_ProjectNumber"
     " FROM focus.cost_and_usage"
 )
 PASSED_ON = (

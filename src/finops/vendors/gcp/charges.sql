@@ -176,8 +176,9 @@ SELECT
     CASE WHEN is_usage THEN coalesce(usage_amount, 0) END AS ConsumedQuantity,
     CASE WHEN is_usage THEN consumed_in END AS ConsumedUnit,
 
-    -- Account-level charges have no project. Source: [GCP] billing_account_id, project.
+    -- Account-level charges have no project, and no bill says what its account is called. Source: [GCP] billing_account_id, project.
     billing_account_id AS BillingAccountId,
+    payer.name AS BillingAccountName,
     'Billing Account' AS BillingAccountType,
     project_id AS SubAccountId,
     CASE WHEN project_id IS NOT NULL THEN coalesce(project_name, account.name, project_id) END AS SubAccountName,
@@ -248,3 +249,4 @@ FROM placed
 LEFT JOIN service AS by_name ON by_name.service = service_named
 LEFT JOIN service AS by_code ON by_code.service = service_id
 LEFT JOIN account ON account.id = project_id
+LEFT JOIN account AS payer ON payer.id = billing_account_id

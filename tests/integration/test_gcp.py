@@ -237,8 +237,8 @@ FOCUS = {
 }
 FOCUS_CHARGE = (
     "SELECT x_BillingPeriod, BilledCost, ListCost, ChargeCategory, ChargeFrequency,"
-    " ServiceCategory, InvoiceIssuerName, SubAccountType, CAST(Tags AS VARCHAR), x_RowKind, x_ProjectNumber"
-    " FROM focus.cost_and_usage"
+    " ServiceCategory, InvoiceIssuerName, SubAccountType, CAST(Tags AS VARCHAR),"
+    " x_RowKind, x_ProjectNumber FROM focus.cost_and_usage"
 )
 PASSED_ON = (
     *("2026-08", Decimal("1.25"), 2, "Usage", "Usage-Based", "Compute"),

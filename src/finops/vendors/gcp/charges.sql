@@ -127,8 +127,7 @@ placed AS NOT MATERIALIZED (
         END, ListCost, priced_quantity) END AS list_price,
         CASE WHEN is_priced THEN sku_id END AS sku,
         1 / nullif(currency_conversion_rate, 0) AS to_usd,
-        region.name AS known_region_name,
-        list_filter(tag_entries, lambda e, i: i = 1 OR tag_entries[i - 1].key IS DISTINCT FROM e.key) AS tags_by_key
+        region.name AS known_region_name
     FROM costed LEFT JOIN region ON region.id = location_region
 )
 
@@ -210,7 +209,7 @@ SELECT
     sku || coalesce('_' || regexp_replace(CAST(price_tier_start_amount AS VARCHAR), '\.0$', ''), '') AS SkuPriceId,
     CASE WHEN sku IS NOT NULL THEN coalesce(sku_description, sku) END AS SkuMeter,
     CASE WHEN sku IS NOT NULL THEN finops.flat_json(list_transform(
-        list_filter(tags_by_key, lambda e: e.key IN (
+        list_filter(tag_entries, lambda e: e.key IN (
             'compute.googleapis.com/cores', 'compute.googleapis.com/machine_spec')),
         lambda e: {'key': CASE WHEN e.key LIKE '%cores' THEN 'CoreCount' ELSE 'InstanceType' END, 'value': e.value}
     ), '') END AS SkuPriceDetails,
@@ -228,7 +227,7 @@ SELECT
 
     -- Of the same key a tag counts before a label, a label before its project's, and the last are
     -- Google's own. Source: [GCP] tags, labels.
-    finops.flat_json(tags_by_key, '') AS Tags,
+    finops.flat_json(tag_entries, '') AS Tags,
 
     -- What Google calls it.
     service_id AS x_ServiceCode,

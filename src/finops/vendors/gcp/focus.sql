@@ -16,8 +16,7 @@ whole AS NOT MATERIALIZED (
 )
 
 SELECT whole.* EXCLUDE (tag_entries) REPLACE (
-    coalesce(Tags, finops.flat_json(list_filter(
-        tag_entries, lambda e, i: i = 1 OR tag_entries[i - 1].key IS DISTINCT FROM e.key), '')) AS Tags,
+    coalesce(Tags, finops.flat_json(tag_entries, '')) AS Tags,
     coalesce(InvoiceIssuerName, 'Google Cloud') AS InvoiceIssuerName,
     upper(ChargeCategory[1]) || lower(ChargeCategory[2:]) AS ChargeCategory,
     upper(ChargeClass[1]) || lower(ChargeClass[2:]) AS ChargeClass,

@@ -14,7 +14,7 @@ from itertools import groupby
 from typing import Any
 
 from finops.errors import LocalError, UsageError
-from finops.money import EXACT
+from finops.money import added
 from finops.period import BillingPeriod
 from finops.sql import Connection, Row, identifier, query, script_statements
 from finops.store.dataset import stored_exports
@@ -133,7 +133,8 @@ def report(db: Connection, question: Question) -> Report:
     changes = ("change", "change_percent") if name == "months" else ()
     columns = (*keys, _CURRENCY, cost, *changes)
     documents = [dict(zip(columns, row, strict=True)) for row in rows]
-    return Report(name, metric, columns, documents, _totals(documents, cost), tuple(chosen))
+    totals = added((row[_CURRENCY], row[cost]) for row in documents)
+    return Report(name, metric, columns, documents, totals, tuple(chosen))
 
 
 def _loaded_periods(db: Connection, export: str | None) -> list[CoveredPeriod]:
@@ -242,14 +243,6 @@ def _rows(
         f" {cost} AS cost, is_before FROM focus.daily JOIN counted USING (x_LoadId))\n"
     )
     return query(db, daily + (months if name == "months" else dearest), counted)
-
-
-def _totals(rows: list[dict[str, Any]], cost: str) -> dict[str, Decimal]:
-    totals: dict[str, Decimal] = {}
-    for row in rows:
-        currency = row[_CURRENCY]
-        totals[currency] = EXACT.add(totals.get(currency, Decimal()), row[cost])
-    return dict(sorted(totals.items()))
 
 
 def _spans(periods: Iterable[CoveredPeriod]) -> Iterator[str]:

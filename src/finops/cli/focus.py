@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from finops.cli.load import EXPORTED, configured, run_step
-from finops.cli.output import Output, amount
+from finops.cli.output import Output
 from finops.errors import LocalError, RefusedError
 from finops.focus.checks import Check
 from finops.focus.structure import is_recommended
+from finops.money import amount
 from finops.period import BillingPeriod
 from finops.run import PeriodResult, Run
 from finops.steps.export_focus import export_focus

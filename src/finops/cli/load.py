@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from finops import pipeline
-from finops.cli.output import Output, display_path, error_document, money, period_text, size
+from finops.cli.output import Output, display_path, error_document, period_text, size
 from finops.cli.parser import EXPORT_FLAGS, PROJECT_FLAGS
 from finops.config import Config, Export, load_config
 from finops.datadir import DataDir
 from finops.errors import ConfigError, FinopsError
+from finops.money import money
 from finops.run import Outcome, PeriodResult, Run, end_run, failure_of, start_run
 from finops.state import Attempt, Published, State
 from finops.steps.discover_manifests import compare_with_store

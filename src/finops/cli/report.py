@@ -9,8 +9,9 @@ from typing import Any
 from finops.answers.report import METRICS, Question, Report
 from finops.answers.report import report as answer
 from finops.cli.load import configured
-from finops.cli.output import Output, amount, money
+from finops.cli.output import Output
 from finops.cli.tabular import write_csv
+from finops.money import amount, money
 from finops.store.database import reading
 
 

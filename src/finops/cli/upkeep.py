@@ -11,16 +11,10 @@ from decimal import Decimal
 from typing import Any
 
 from finops.cli.load import configured, ended_with, show_results
-from finops.cli.output import (
-    Output,
-    amount,
-    display_path,
-    file_document,
-    money,
-    period_text,
-)
+from finops.cli.output import Output, display_path, file_document, period_text
 from finops.config import Export
 from finops.errors import FinopsError, RefusedError, UsageError
+from finops.money import amount, money
 from finops.period import BillingPeriod
 from finops.run import Run, end_run, start_run
 from finops.steps.reconcile_state import reconcile_state

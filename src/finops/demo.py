@@ -26,7 +26,7 @@ LAYOUTS: Mapping[str, SampleLayout] = {
         export_format="parquet",
         versioning="overwrite",
         export_name="data-export",
-        payer_account="098765432109",
+        payer_account="210987654321",
     ),
 }
 

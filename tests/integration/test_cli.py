@@ -339,6 +339,7 @@ def test_demo_answers_in_json_with_all_services_and_what_they_are_in(tmp_path):
     assert (services["metric"], services["currencies"]) == ("billed", ["USD"])
     assert sum(Decimal(row["BilledCost"]) for row in services["rows"]) == loaded
     assert len({each["period"] for each in services["periods"]}) == 3
+    assert services["overlaps"] == []
 
 
 def test_demo_leaves_other_peoples_folders_alone(tmp_path):

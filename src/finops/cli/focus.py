@@ -15,7 +15,7 @@ from finops.money import amount
 from finops.period import BillingPeriod
 from finops.run import PeriodResult, Run
 from finops.steps.export_focus import export_focus
-from finops.steps.published import charged_exports
+from finops.steps.published import charged_exports, published_twice
 from finops.upkeep.validate import validate as ask
 
 
@@ -65,6 +65,7 @@ def export_parquet(arguments: argparse.Namespace, output: Output) -> int:
             raise LocalError(
                 "there are no charges between the dates", code="not-loaded", do="finops status"
             )
+        run.notices.extend(published_twice(config, arguments.export))
         return written
 
     return run_step(arguments, output, config, "focus export-parquet", write, EXPORTED)

@@ -26,6 +26,7 @@ from finops.steps.extract_manifests import extract_manifests as copy_manifests
 from finops.steps.load_billing_local import load_billing_local as load
 from finops.steps.load_billing_remote import load_billing_remote as publish
 from finops.steps.loaded import loaded_periods
+from finops.steps.published import published_twice
 from finops.steps.reconcile_state import reconcile_state
 from finops.warehouses import connect
 
@@ -110,7 +111,10 @@ def load_billing_remote(arguments: argparse.Namespace, output: Output) -> int:
         with connect(target, config.data.temporary) as warehouse:
             flags = {"focus": arguments.focus, "force": arguments.force}
             step = _each(lambda run, export: publish(run, export, warehouse, **flags))
-            return step(run, exports)
+            results = step(run, exports)
+        if arguments.focus:
+            run.notices.extend(published_twice(config, arguments.export))
+        return results
 
     return _run_step(arguments, output, publish_all, PUBLISHED)
 

@@ -22,8 +22,9 @@ def report(arguments: argparse.Namespace, output: Output) -> int:
     question = Question(
         arguments.name, arguments.period, arguments.metric, arguments.by, arguments.export
     )
-    with reading(configured(arguments).data) as db:
-        found = answer(db, question)
+    config = configured(arguments)
+    with reading(config.data) as db:
+        found = answer(db, question, config.overlaps)
     output.answer(document(found))
     if arguments.format == "csv":
         write_csv(
@@ -70,6 +71,7 @@ def document(found: Report) -> dict[str, Any]:
             }
             for each in found.periods
         ],
+        "overlaps": [each.document for each in found.overlaps],
         "rows": found.rows,
     }
 

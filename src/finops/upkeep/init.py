@@ -27,7 +27,7 @@ _TEXT = """\
 [aws]  # the export "default"; its tables are in aws_billing
 {export}
 
-# A second payer inherits everything above but dataset; its tables are in aws_second_payer.
+# A second payer inherits all above but dataset and overlaps; its tables are in aws_second_payer.
 # [aws.exports.second-payer]
 # bucket = "other-bucket"
 

@@ -252,6 +252,15 @@ class Export:
     endpoint: str = ""
     files: tuple[str, ...] = ()
 
+    @property
+    def source(self) -> str:
+        """Vendor and name, as users see them: two vendors may have exports of one name."""
+        return f"{self.vendor}/{self.name}"
+
+    def is_called(self, name: str | None) -> bool:
+        """Tell whether ``name`` means this export, with its vendor or without; None means all."""
+        return name in (None, self.name, self.source)
+
     def covers(self, period: BillingPeriod) -> bool:
         """Tell whether the date filters let ``period`` through."""
         after_start = self.start_date is None or self.start_date <= period
@@ -301,7 +310,7 @@ class Config:
     @property
     def overlaps(self) -> dict[str, str]:
         """What each ``VENDOR/EXPORT`` says of accounts that another export has, too."""
-        return {f"{each.vendor}/{each.name}": each.overlaps for each in self.exports}
+        return {each.source: each.overlaps for each in self.exports}
 
     def keeps(self, period: BillingPeriod, newest: BillingPeriod) -> bool:
         """Tell whether a period is among the ``keep_periods`` months up to the newest."""

@@ -32,15 +32,19 @@ def import_billing(
         except FinopsError as error:
             if len(exports) == 1:
                 raise
-            staged = [PeriodResult(export.name, None, Outcome.FAILED, error=error)]
-        results.update({(result.export, result.period): result for result in staged})
+            staged = [PeriodResult(export.vendor, export.name, None, Outcome.FAILED, error=error)]
+        results.update({_of(result): result for result in staged})
     # Each period is replaced in one commit; all of them are published by one rename.
     for result in load_billing_local(run, exports):
         # An earlier delivery may have waited in staging: what failed since is not hidden by it.
-        before = results.setdefault((result.export, result.period), result)
+        before = results.setdefault(_of(result), result)
         if not before.error:
-            results[result.export, result.period] = result
+            results[_of(result)] = result
     return list(results.values())
+
+
+def _of(result: PeriodResult) -> tuple[object, ...]:
+    return result.vendor, result.export, result.period
 
 
 def _stage_export(run: Run, export: Export, *, force: bool) -> list[PeriodResult]:

@@ -69,6 +69,7 @@ class PeriodResult:
     ``totals`` is billed cost per currency, once loaded.
     """
 
+    vendor: str
     export: str
     period: BillingPeriod | None
     outcome: Outcome
@@ -79,10 +80,16 @@ class PeriodResult:
     totals: dict[str, Decimal] = field(default_factory=dict)
     error: FinopsError | None = None
 
+    @property
+    def source(self) -> str:
+        """Vendor and export, as users name them."""
+        return f"{self.vendor}/{self.export}"
+
     @classmethod
     def of(cls, delivery: Delivery, outcome: Outcome) -> PeriodResult:
         """Say that a step reached ``outcome`` with a delivery."""
         return cls(
+            delivery.vendor,
             delivery.export,
             delivery.period,
             outcome,
@@ -95,7 +102,8 @@ class PeriodResult:
     def failed(cls, delivery: Delivery | FailedDelivery, error: FinopsError) -> PeriodResult:
         """Say that a period failed; the others go on."""
         delivery_id = delivery.delivery_id if isinstance(delivery, Delivery) else ""
-        return cls(delivery.export, delivery.period, Outcome.FAILED, delivery_id, error=error)
+        of = (delivery.vendor, delivery.export, delivery.period)
+        return cls(*of, Outcome.FAILED, delivery_id, error=error)
 
 
 def untracked(_description: str, _total: int) -> AbstractContextManager[Advance]:
@@ -123,7 +131,7 @@ class Run:
 
     def notice(self, export: Export, period: BillingPeriod, text: str) -> None:
         """Note something about a period that is no error."""
-        self.notices.append(f"{export.vendor}/{export.name} {period}: {text}")
+        self.notices.append(f"{export.source} {period}: {text}")
 
     def log(
         self, event: str, of: Delivery | PeriodResult, level: int = logging.INFO, **fields: object

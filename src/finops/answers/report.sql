@@ -7,7 +7,7 @@ FROM finops.loads
 JOIN finops.exports USING (dataset)
 LEFT JOIN finops.charge_builds USING (dataset, billing_period, load_id)
 LEFT JOIN finops.checks USING (dataset, billing_period, load_id)
-WHERE is_current AND export = coalesce($export, export)
+WHERE is_current AND coalesce($export, export) IN (export, vendor || '/' || export)
 GROUP BY ALL
 ORDER BY vendor, export, billing_period;
 

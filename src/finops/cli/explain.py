@@ -34,7 +34,7 @@ def explain(arguments: argparse.Namespace, output: Output) -> int:
 
 def _show(each: Explanation, output: Output) -> None:
     load, kinds = each.load, [charge.columns["x_RowKind"] for charge in each.charges]
-    output.line(f"{each.export.vendor}/{each.export.name} {load.period}: {each.source_row_id}")
+    output.line(f"{each.export.source} {load.period}: {each.source_row_id}")
     for record in each.line_items:
         output.line()
         output.table(("line item", "value"), list(record.items()))

@@ -212,7 +212,7 @@ def _each(step: Callable[[Run, Export], list[PeriodResult]]) -> Step:
         except FinopsError as error:
             if alone:
                 raise
-            return [PeriodResult(export.name, None, Outcome.FAILED, error=error)]
+            return [PeriodResult(export.vendor, export.name, None, Outcome.FAILED, error=error)]
 
     return lambda run, exports: [
         result for export in exports for result in attempt(run, export, alone=len(exports) == 1)
@@ -294,7 +294,8 @@ def show_results(
     documents = [_document(result) for result in results]
     output.answer({"results": documents, "notices": notices, **more})
     if results:
-        rows = [_row(result) for result in results]
+        is_mixed = len({result.vendor for result in results}) > 1
+        rows = [[each.source if is_mixed else each.export, *_row(each)] for each in results]
         output.table(_TITLES, rows, right=_NUMBERS, spare=("delivery", "files", "size"))
     for notice in notices:
         output.say(f"note: {notice}", "notice")
@@ -306,7 +307,6 @@ def show_results(
 def _row(result: PeriodResult) -> list[Any]:
     rows = "" if result.rows is None else f"{result.rows:,}"
     return [
-        result.export,
         period_text(result.period),
         result.outcome,
         result.delivery_id,
@@ -319,6 +319,7 @@ def _row(result: PeriodResult) -> list[Any]:
 
 def _document(result: PeriodResult) -> dict[str, Any]:
     return {
+        "vendor": result.vendor,
         "export": result.export,
         "period": result.period and str(result.period),
         "outcome": result.outcome,

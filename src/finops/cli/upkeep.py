@@ -47,7 +47,7 @@ def status(arguments: argparse.Namespace, output: Output) -> int:
     config = configured(arguments)
     found = statuses.status(config.data, arguments.export)
     overlaps = statuses.overlaps_of(config, arguments.export)
-    stale = [each.export.name for each in found if age is not None and each.is_stale(age, now)]
+    stale = [each.export.source for each in found if age is not None and each.is_stale(age, now)]
     documents = {
         "exports": [_status_document(each) for each in found],
         "stale": stale,
@@ -59,7 +59,7 @@ def status(arguments: argparse.Namespace, output: Output) -> int:
     output.table(titles, rows, right=("periods", "rows"))
     for each in found:
         for problem in each.problems:
-            output.say(f"{each.export.name} {problem}")
+            output.say(f"{each.export.source} {problem}")
     for line in overlap_lines(overlaps):
         output.say(line)
     if not stale and (found or age is None):
@@ -128,7 +128,7 @@ def forget(arguments: argparse.Namespace, output: Output) -> int:
         end_run(run, [])
     output.answer({"export": export.name, "period": str(period), "rows": load.rows})
     output.say(
-        f"{export.name} {period}: {load.rows:,} rows dropped; only --force loads the period again"
+        f"{export.source} {period}: {load.rows:,} rows dropped; only --force loads the period again"
     )
     return 0
 
@@ -172,7 +172,7 @@ def _export_of(run: Run, name: str | None, period: BillingPeriod) -> Export:
         exports = stored_exports(db, name)
     if len(exports) == 1:
         return exports[0]
-    known = ", ".join(export.name for export in exports)
+    known = ", ".join(export.source for export in exports)
     raise UsageError(
         f"{period} of which export? loaded are: {known or 'none'}", do="add --export NAME"
     )
@@ -190,7 +190,7 @@ def _status_row(each: ExportStatus, now: datetime) -> list[Any]:
     delivered = at and f"{at:%Y-%m-%d %H:%M}, {_ago(now - at.replace(tzinfo=UTC))}"
     loaded = each.loaded_at and f"{each.loaded_at:%Y-%m-%d %H:%M}"
     first, last = (str(period or "") for period in (each.first, each.last))
-    return [each.export.name, each.periods, first, last, f"{each.rows:,}", delivered, loaded]
+    return [each.export.source, each.periods, first, last, f"{each.rows:,}", delivered, loaded]
 
 
 def _ago(age: timedelta) -> str:

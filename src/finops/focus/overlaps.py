@@ -71,7 +71,8 @@ class Overlap:
 
     def is_of(self, name: str | None) -> bool:
         """Tell whether one of the two is called ``name``; None stands for every name."""
-        return name in (None, *(export.partition("/")[2] for export in self.exports))
+        names = (export.partition("/")[2] for export in self.exports)
+        return name in (None, *self.exports, *names)
 
     @property
     def document(self) -> dict[str, Any]:

@@ -102,8 +102,8 @@ def _remake_charges(run: Run, dataset: Dataset) -> list[PeriodResult]:
             remake_charges(dataset, vendor, load, run.lookups, strict=run.strict)
         except FinopsError as error:
             tell_kept(error, load)
-            name, failure = dataset.export.name, Outcome.FAILED
-            failed.append(PeriodResult(name, load.period, failure, error=error))
+            of = (dataset.export.vendor, dataset.export.name, load.period)
+            failed.append(PeriodResult(*of, Outcome.FAILED, error=error))
     if made := len(outdated) - len(failed):
         what = "1 period" if made == 1 else f"{made} periods"
         run.notices.append(f"{dataset.export.dataset}: made the charges of {what} anew")

@@ -61,7 +61,8 @@ def load_billing_remote(
         remake_views()
     except FinopsError as error:
         error.kept = error.kept or "the tables are published; a view over them is not made"
-        results.append(PeriodResult(export.name, None, Outcome.FAILED, error=error))
+        of = (export.vendor, export.name, None)
+        results.append(PeriodResult(*of, Outcome.FAILED, error=error))
     return results
 
 
@@ -101,10 +102,10 @@ def _refuse_other_tables(
     accounts = {account for each in periods for account in each.accounts}
     theirs = {account for entry in entries for account in json.loads(entry.billing_accounts)}
     others = {f"{entry.vendor}/{entry.export}" for entry in entries}
-    if others <= {f"{export.vendor}/{export.name}"} and accounts and theirs.isdisjoint(accounts):
+    if others <= {export.source} and accounts and theirs.isdisjoint(accounts):
         others = {f"the billing account {account}" for account in theirs}
     else:
-        others -= {f"{export.vendor}/{export.name}"}
+        others -= {export.source}
     if others:
         raise ConfigError(
             f"{table.dataset}.{table.name} holds the bills of {min(others)}",

@@ -27,8 +27,7 @@ class Charges:
     @property
     def place(self) -> str:
         """Vendor, export and period, as users name them."""
-        export = self.dataset.export
-        return f"{export.vendor}/{export.name} {self.load.period}"
+        return f"{self.dataset.export.source} {self.load.period}"
 
     def money_checks(self) -> list[Check]:
         """Run what runs with every load once more."""

@@ -52,7 +52,7 @@ class PeriodRows:
     def result(self, outcome: Outcome, size: int = 0) -> PeriodResult:
         """Say what became of them; ``size`` in bytes."""
         load, files = self.load, int(size > 0)
-        of = (self.export.name, load.period, outcome, load.delivery_id)
+        of = (self.export.vendor, self.export.name, load.period, outcome, load.delivery_id)
         return PeriodResult(*of, files, size, self.count, load.totals)
 
     def failed(self, error: FinopsError) -> PeriodResult:

@@ -78,7 +78,7 @@ class FileSurvey:
             return
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self.run:
-            self.data.require_space(size, f"{self.export.vendor}/{self.export.name}, to download,")
+            self.data.require_space(size, f"{self.export.source}, to download,")
         track = self.run.track if self.run else untracked
         with (
             track(f"{self.export.name} download", size) as advance,

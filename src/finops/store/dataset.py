@@ -338,12 +338,12 @@ def stored_exports(db: Connection, name: str | None = None) -> list[Export]:
     exports = [
         Export(vendor, export, vendor, dataset=dataset, table_strategy=strategy)
         for vendor, export, dataset, strategy in rows
-        if name in (None, export)
     ]
-    if name and not exports:
-        known = ", ".join(row[1] for row in rows) or "none"
+    called = [export for export in exports if export.is_called(name)]
+    if name and not called:
+        known = ", ".join(export.source for export in exports) or "none"
         raise ConfigError(f"no export is called {name!r}", do=f"loaded are: {known}")
-    return exports
+    return called
 
 
 def _empty(registry: Mapping[str, StoredColumn]) -> str:

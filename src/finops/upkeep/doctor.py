@@ -84,7 +84,7 @@ def examine(load: Callable[[], Config], export: str | None = None) -> Iterator[C
     checks = []
     for each in exports:
         look = partial(_export, config.data, each, found)
-        checks.append(_looked(f"{each.vendor}/{each.name}", look))
+        checks.append(_looked(each.source, look))
         yield checks[-1]
     if not any(check.error for check in checks):
         yield from _strays(config.exports)
@@ -128,14 +128,14 @@ def _version(package: str) -> str:
 
 
 def _chosen(exports: Sequence[Export], name: str | None) -> list[Export]:
-    chosen = [export for export in exports if name in (None, export.name)]
+    chosen = [export for export in exports if export.is_called(name)]
     if not chosen:
         raise ConfigError(f"no export is called {name!r}", do=f"configured are: {_names(exports)}")
     return chosen
 
 
 def _names(exports: Sequence[Export]) -> str:
-    return ", ".join(export.name for export in exports)
+    return ", ".join(export.source for export in exports)
 
 
 def _export(data: DataDir, export: Export, deliveries: list[Delivery], check: Check) -> Check:

@@ -42,7 +42,7 @@ def _export_history(db: Connection, export: Export, period: BillingPeriod) -> li
     current = current_loads(db, export.dataset).get(period)
     return [
         HistoricLoad(
-            export.name,
+            export.source,
             load,
             load == current,
             load.rows - (before.rows if before else 0),

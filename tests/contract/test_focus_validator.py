@@ -3,6 +3,7 @@
 import duckdb
 import pytest
 
+from finops.vendors import find_sample
 from finops.vendors.aws.sample import SampleLayout, write_sample
 from finops.vendors.azure.sample import SampleLayout as AzureLayout
 from finops.vendors.azure.sample import write_sample as write_azure
@@ -10,8 +11,8 @@ from tests.charges import create_charges
 from tests.contract.validator import allowlist, complaints, failed_rules
 from tests.driver import PERIODS, Finops, over_folder
 
-# What an export cannot say: CUR 1 has no names of accounts.
-WITHOUT = {"v1": ["ACCOUNT_NAMING_SUPPORTED"], "v2": []}
+# What an export cannot say: CUR 1 has no names of accounts, Google none of billing accounts.
+WITHOUT = {"v1": ["ACCOUNT_NAMING_SUPPORTED"], "v2": [], "gcp": ["ACCOUNT_NAMING_SUPPORTED"]}
 WHOLE = "Total: 2 | Pass: 1 | Fail: 1 | Skipped: 0\n✅ A-C-001-M: PASS\n❌ A-C-002-M: FAIL  (x)\n"
 
 
@@ -27,7 +28,7 @@ def charges(file, *changes):
 
 def published(finops, out, vendor="aws"):
     """Import, publish as FOCUS 1.2, and return all of it as one Parquet file."""
-    assert finops(vendor, "import-cur", *finops.flags).code == 0
+    assert finops(vendor, "import-billing", *finops.flags).code == 0
     assert finops("focus", "validate").code == 0
     answer = finops("focus", "export-parquet", "--version", "1.2", "--out", str(out))
     assert answer.code == 0, answer.err
@@ -59,6 +60,14 @@ def test_a_sample_of_every_charge_type_of_azure_passes(tmp_path, seed, validate,
     file = published(finops, tmp_path / "focus", "azure")
 
     assert "\n".join(complaints(validate(file), file)) == ""
+
+
+def test_a_sample_of_google_passes(tmp_path, seed, validate):
+    find_sample("gcp").write_sample(tmp_path / "bucket", periods=PERIODS, rows=1000, seed=seed)
+    finops = Finops(tmp_path / "data", "--bucket", str(tmp_path / "bucket"), "--prefix", "billing")
+    file = published(finops, tmp_path / "focus", "gcp")
+
+    assert "\n".join(complaints(validate(file, WITHOUT["gcp"]), file)) == ""
 
 
 def test_a_real_bill_passes(tmp_path, samples_dir, validate):

@@ -83,12 +83,19 @@ def _azure(url: str, export: Export) -> Storage:
     return AzureStorage(url, export)
 
 
+def _bigquery(url: str, export: Export) -> Storage:
+    from finops.storage.bigquery import BigQueryTable
+
+    return BigQueryTable(url, export)
+
+
 _AZURE = _Kind(_azure, 2, ("azure-storage-blob", "azure-identity"))
 _KINDS = {
     "s3": _Kind(_s3, packages=("boto3",)),
     "gs": _Kind(_gcs, packages=("google-cloud-storage",)),
     "az": _AZURE,
     "https": _AZURE,
+    "bq": _Kind(_bigquery, packages=("google-cloud-bigquery",)),
 }
 _NAMED_BY = {"aws": "s3", "gcp": "gs"}
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict
 from functools import partial
 from hashlib import sha256
@@ -19,22 +19,20 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
-from finops import __version__
 from finops.columns import ColumnType
 from finops.config import WarehouseConfig
 from finops.errors import (
-    AccessError,
-    BadDataError,
     ConfigError,
     FinopsError,
     LocalError,
     RefusedError,
-    TemporaryError,
     UnavailableError,
 )
 from finops.faults import crash_point
 from finops.period import BillingPeriod
 from finops.rows import JSON, PUBLISHED_TIME, Column, Rows
+from finops.storage.bigquery import connect as connect_client
+from finops.storage.bigquery import explained, patience
 from finops.warehouses import (
     LEDGER,
     LEDGER_COLUMNS,
@@ -50,7 +48,6 @@ _PROBE = "finops_check"
 _CONTENT = "finops-content"
 _MAKER = {"made-by": "open-finops"}
 _CLUSTERING_LIMIT = 4
-_SECONDS = 60
 _TEXT_ENTRIES = "ARRAY<STRUCT<key STRING, value STRING>>"
 _MONEY_ENTRIES = "ARRAY<STRUCT<key STRING, value BIGNUMERIC>>"
 # What the store makes of a value as text: how to ask for it, what to replace, and by what.
@@ -96,7 +93,7 @@ class BigQueryWarehouse(Warehouse):
         self._labels = _read_labels(config)
         self._locations: dict[str, str | None] = {}
         with _explained():
-            self._client = _client(config)
+            self._client = connect_client(config.project_id, config.endpoint, config.location)
 
     def close(self) -> None:
         """Close the client; a job that was sent goes on."""
@@ -110,7 +107,7 @@ class BigQueryWarehouse(Warehouse):
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Run one statement and wait for it."""
         with _explained():
-            rows = self._client.query_and_wait(sql, retry=_patience())
+            rows = self._client.query_and_wait(sql, retry=patience())
             return [tuple(row.values()) for row in rows]
 
     def described(self, dataset: str) -> list[tuple[str, bool, str, str]]:
@@ -208,7 +205,7 @@ class BigQueryWarehouse(Warehouse):
         from google.api_core.exceptions import NotFound
 
         with suppress(NotFound), _explained(NotFound):
-            found = self._client.get_table(f"{dataset}.{name}", retry=_patience())
+            found = self._client.get_table(f"{dataset}.{name}", retry=patience())
             if found.labels.get("made-by") != _MAKER["made-by"]:
                 self.refuse_foreign(dataset, name)
             return found
@@ -222,7 +219,7 @@ class BigQueryWarehouse(Warehouse):
         from google.api_core.exceptions import NotFound
 
         with suppress(NotFound), _explained(NotFound):
-            self._client.get_dataset(name, retry=_patience())
+            self._client.get_dataset(name, retry=patience())
             return True
         return False
 
@@ -466,13 +463,6 @@ def _ended_well(job: Any, *, sent: bool) -> bool:
     return True
 
 
-def _patience() -> Any:
-    """Return how long a request is repeated that is not answered."""
-    from google.cloud.bigquery import DEFAULT_RETRY
-
-    return DEFAULT_RETRY.with_timeout(_SECONDS)
-
-
 def _require_client() -> None:
     if find_spec("google") is None or find_spec("google.cloud.bigquery") is None:
         raise LocalError(
@@ -481,22 +471,6 @@ def _require_client() -> None:
             do="pip install 'open-finops[bigquery]'; from a clone"
             " .venv/bin/pip install '.[bigquery]'",
         )
-
-
-def _client(config: WarehouseConfig) -> Any:
-    from google.api_core.client_info import ClientInfo
-    from google.auth.credentials import AnonymousCredentials
-    from google.cloud.bigquery import Client
-
-    # A token that goes over plain http is everybody's.
-    bare = config.endpoint.startswith("http://")
-    return Client(
-        project=config.project_id or None,
-        credentials=AnonymousCredentials() if bare else None,
-        location=config.location or None,
-        client_info=ClientInfo(user_agent=f"open-finops/{__version__}"),
-        client_options={"api_endpoint": config.endpoint} if config.endpoint else None,
-    )
 
 
 def _read_labels(config: WarehouseConfig) -> dict[str, str]:
@@ -564,38 +538,8 @@ def _described(field: Any, original: str) -> Any:
     return SchemaField.from_api_repr({**field.to_api_repr(), "description": original[:1024]})
 
 
-@contextmanager
-def _explained(*expected: type[Exception]) -> Iterator[None]:
+def _explained(*expected: type[Exception]) -> AbstractContextManager[None]:
     """Translate what Google's libraries raise once; what is ``expected`` passes."""
-    from google.api_core.exceptions import GoogleAPIError
-    from google.auth.exceptions import GoogleAuthError
-    from requests.exceptions import RequestException
-
-    try:
-        yield
-    except expected:
-        raise
-    except GoogleAuthError as error:
-        do = "gcloud auth application-default login, or set GOOGLE_APPLICATION_CREDENTIALS"
-        raise AccessError(f"no usable credentials: {error}", do=do) from error
-    except (GoogleAPIError, RequestException) as error:
-        raise _from_google(error) from error
-
-
-def _from_google(error: Any) -> FinopsError:
-    from google.api_core import exceptions as google
-
-    details = getattr(error, "errors", None) or [{}]
-    reason = details[0].get("reason", "")
-    what = f"BigQuery: {getattr(error, 'message', None) or error}"
-    if reason in ("quotaExceeded", "rateLimitExceeded") or isinstance(
-        error, google.TooManyRequests
-    ):
-        return TemporaryError(what, code="throttled", do="run again later")
-    if isinstance(error, google.Unauthorized | google.Forbidden):
-        do = "docs/warehouses.md names the roles; finops warehouse check NAME tries them"
-        return AccessError(what, do=do)
-    if isinstance(error, google.BadRequest):
-        return BadDataError(what, code="bad-data", do="the job's page in the console tells more")
-    do = "run again: a job that was sent is asked for, never sent twice"
-    return UnavailableError(what, do=do)
+    roles = "docs/warehouses.md names the roles; finops warehouse check NAME tries them"
+    again = "run again: a job that was sent is asked for, never sent twice"
+    return explained(None, roles, again, *expected)

@@ -32,7 +32,8 @@ WITH
 usage AS (
     SELECT number, 'regular' AS cost_type, sku_number, draw(concat(key, 'project')) % 3 AS project_number,
         draw(concat(key, 'resource')) % 40 AS resource_number, draw(concat(key, 'hour')) % getvariable('hours') AS hour,
-        CAST((draw(concat(key, 'quantity')) % 100000 + 1) / 1000 AS DECIMAL(12, 6)) AS quantity,
+        CAST((draw(concat(key, 'quantity')) % 100000 + 1) / if(pricing_unit = 'tebibyte', 100000, 1000)
+            AS DECIMAL(12, 6)) AS quantity,
         draw(concat(key, 'credit')) % 20 AS credit
     FROM (
         SELECT number, concat(getvariable('seed'), getvariable('period_start'), number,
@@ -40,6 +41,7 @@ usage AS (
         FROM range(CAST(getvariable('usage_rows') AS BIGINT)) AS numbers(number)
     )
     JOIN ticket ON ticket.ticket = draw(concat(key, 'sku')) % (SELECT count(*) FROM ticket)
+    JOIN sku USING (sku_number)
 ),
 -- What is of the billing account and no project: the fee of a commitment, tax, support, corrections.
 other AS (

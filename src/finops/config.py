@@ -144,7 +144,12 @@ EXPORT_KEYS = (
         choices=("auto", "v1", "v2", "focus"),
         vendor="aws",
     ),
-    Key("export_format", "form of the data files", "auto", choices=("auto", "csv", "parquet")),
+    Key(
+        "export_format",
+        "form of the data files",
+        "auto",
+        choices=("auto", "csv", "parquet", "json"),
+    ),
     Key(
         "table_strategy",
         "a table per period, or one for all",
@@ -154,6 +159,13 @@ EXPORT_KEYS = (
     Key("start_date", "first billing period, YYYY-MM", "", "period", example="2024-01"),
     Key("end_date", "last billing period, YYYY-MM", "", "period", example="2024-12"),
     Key("dataset", "schema in the database; default: the vendor's own", example="VENDOR_billing"),
+    Key(
+        "overlaps",
+        "what totals do with accounts that another export has, too",
+        "report",
+        choices=("report", "count", "leave-out"),
+        short_environment=False,
+    ),
     Key(
         "region",
         "region of the bucket",
@@ -175,6 +187,9 @@ EXPORT_KEYS = (
         example="https://s3.example.com",
     ),
 )
+
+# What says something of one export among others: it is not inherited, and no flag sets it.
+OWN_KEYS = ("dataset", "overlaps")
 
 WAREHOUSE_KEYS = (
     Key("type", "kind of warehouse", choices=WAREHOUSES, example="bigquery"),
@@ -231,6 +246,7 @@ class Export:
     start_date: BillingPeriod | None = None
     end_date: BillingPeriod | None = None
     dataset: str = ""
+    overlaps: str = "report"
     region: str = ""
     profile: str = ""
     endpoint: str = ""
@@ -281,6 +297,11 @@ class Config:
     def data(self) -> DataDir:
         """The data folder, with what the database may take of the machine."""
         return DataDir(self.data_dir, self.temp_dir, self.memory_limit, self.threads)
+
+    @property
+    def overlaps(self) -> dict[str, str]:
+        """What each ``VENDOR/EXPORT`` says of accounts that another export has, too."""
+        return {f"{each.vendor}/{each.name}": each.overlaps for each in self.exports}
 
     def keeps(self, period: BillingPeriod, newest: BillingPeriod) -> bool:
         """Tell whether a period is among the ``keep_periods`` months up to the newest."""
@@ -613,7 +634,7 @@ def _lookup(sources: _Sources, section: str, key: Key) -> tuple[Any, str, Path] 
     table = sources.table(section)
     if key.name in table:
         return table[key.name], sources.where(section, key.name), sources.folder
-    if rest and key.name != "dataset":
+    if rest and key.name not in OWN_KEYS:
         return _lookup(sources, vendor, key)
     return None
 

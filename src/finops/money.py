@@ -7,8 +7,8 @@ The SQL functions behind these expressions are in ``money.sql``.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from decimal import Context
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Context, Decimal
 
 from finops.columns import ColumnType
 
@@ -74,3 +74,23 @@ def _fits(physical: str) -> bool:
     """Tell whether the type has no digit beyond the 24th decimal."""
     scale = re.fullmatch(r"DECIMAL\(\d+,\s*(\d+)\)", physical)
     return physical in _INTEGERS or (scale is not None and int(scale[1]) <= MONEY_SCALE)
+
+
+def added(amounts: Iterable[tuple[str, Decimal]]) -> dict[str, Decimal]:
+    """Add up amounts by their currency; two currencies are never added."""
+    totals: dict[str, Decimal] = {}
+    for currency, each in amounts:
+        totals[currency] = EXACT.add(totals.get(currency, Decimal()), each)
+    return dict(sorted(totals.items()))
+
+
+def amount(value: Decimal) -> str:
+    """Write money exactly: all its digits, but no zeros behind the last of them."""
+    text = format(value, ",f")
+    whole, point, part = text.partition(".")
+    return whole + (point + part.rstrip("0").ljust(2, "0") if point else "")
+
+
+def money(totals: Mapping[str, Decimal]) -> str:
+    """Write totals per currency."""
+    return ", ".join(f"{amount(total)} {currency}".strip() for currency, total in totals.items())

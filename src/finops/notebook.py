@@ -15,8 +15,7 @@ from typing import Any
 import duckdb
 
 from finops.answers.report import Question, Report, report
-from finops.config import load_config
-from finops.datadir import DataDir
+from finops.config import Config, load_config
 from finops.errors import FinopsError, LocalError
 from finops.store.database import reading
 
@@ -50,10 +49,11 @@ class Answer(Report):
 class Store:
     """The database, open for reading only; no file and no network is reached from it."""
 
-    def __init__(self, data: DataDir) -> None:
-        """Open the database of a data folder."""
+    def __init__(self, config: Config) -> None:
+        """Open the configured database."""
         self._open = ExitStack()
-        self._db = self._open.enter_context(reading(data))
+        self._db = self._open.enter_context(reading(config.data))
+        self._overlaps = config.overlaps
 
     def sql(self, query: str, /, **values: Any) -> duckdb.DuckDBPyRelation:
         """Ask in SQL, with ``values`` bound to ``$name``; ``fetchall()`` or ``df()`` gives rows."""
@@ -73,7 +73,7 @@ class Store:
             FinopsError: the question has no answer; the error says why, and what to do.
         """
         with _advised():
-            found = report(self._db, Question(name, period, metric, by, export))
+            found = report(self._db, Question(name, period, metric, by, export), self._overlaps)
         return Answer(*(getattr(found, each.name) for each in fields(found)))
 
     def close(self) -> None:
@@ -93,7 +93,7 @@ def open_store(path: str | os.PathLike[str] | None) -> Store:
     file = place if place and place.suffix == ".toml" else None
     flags = {"data_dir": str(place)} if place and not file else {}
     with _advised():
-        return Store(load_config(file, os.environ, flags).data)
+        return Store(load_config(file, os.environ, flags))
 
 
 @contextmanager

@@ -353,6 +353,7 @@ def test_demo_answers_in_json_with_all_services_and_what_they_are_in(tmp_path):
     assert {each["vendor"] for each in services["periods"]} == set(VENDORS)
     assert len({row["ProviderName"] for row in services["rows"]}) >= len(VENDORS)
     assert len({each["period"] for each in services["periods"]}) == 3
+    assert services["overlaps"] == []
 
 
 def test_demo_adds_up_each_provider_and_currency_alone():

@@ -24,8 +24,8 @@ from finops.vendors.aws.sample import SampleLayout, write_sample
 from tests.driver import PERIODS, Finops, over_folder, upload
 
 ROOT = Path(__file__).parents[2]
-ALL = ["versions", "configuration", "aws/default", "data folder", "database", "state", "staging"]
-ALL += ["disk", "memory"]
+ALL = ["versions", "configuration", "aws/default", "data folder", "database", "overlaps", "state"]
+ALL += ["staging", "disk", "memory"]
 V2 = SampleLayout(cur_version="v2", export_format="parquet", export_name="data-export")
 
 
@@ -130,7 +130,7 @@ def test_people_read_it_line_by_line(loaded):
     assert answer.code == 78
     assert "failed   aws/default        no manifest of nope lies under" in answer.out
     assert "\n" + " " * 28 + "do: in [aws] set prefix = 'cur-reports', export_name" in answer.out
-    assert answer.out.endswith("8 ok, 1 failed\n")
+    assert answer.out.endswith("9 ok, 1 failed\n")
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ export_name = "monthly-cur"
 bucket = "./euros"
 """
 EUROS = SampleLayout(
-    cur_version="v2", export_format="parquet", payer_account="098765432109", currency="EUR"
+    cur_version="v2", export_format="parquet", payer_account="210987654321", currency="EUR"
 )
 COSTS = {name: column for name, (column, _) in METRICS.items()}
 # Before the 15th day after March: a month without invoices is still open then.

@@ -21,6 +21,7 @@ SAMPLES = {
     "cur_version": ("v1", "v2", "focus"),
     "export_format": ("csv", "parquet", "csv"),
     "table_strategy": ("single", "separate", "single"),
+    "overlaps": ("count", "leave-out", "count"),
     "start_date": ("2024-01", "2024-02", "2024-03"),
     "end_date": ("2024-11", "2024-12", "2025-01"),
     "keep_deliveries": ("3", "4", "5"),
@@ -217,6 +218,16 @@ def test_the_environment_of_aws_reaches_named_exports_that_say_nothing(tmp_path)
     _, second, third = read(tmp_path, TWO_EXPORTS, {"AWS_BUCKET": "everywhere"}).exports
 
     assert (second.bucket, third.bucket) == ("second", "everywhere")
+
+
+def test_what_an_export_says_of_overlaps_it_says_for_itself(tmp_path) -> None:
+    text = TWO_EXPORTS.replace("[aws]\n", '[aws]\noverlaps = "leave-out"\n', 1)
+    text += 'overlaps = "count"\n'
+
+    config = read(tmp_path, text)
+
+    names = [f"aws/{export.name}" for export in config.exports]
+    assert config.overlaps == dict(zip(names, ("leave-out", "report", "count"), strict=True))
 
 
 def test_a_flag_for_all_exports_reaches_all(tmp_path) -> None:

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finops.cli.output import Output, amount, money, plain_json, show, size
+from finops.cli.output import Output, plain_json, show, size
 from finops.cli.text import visible
 from finops.errors import BadDataError
+from finops.money import amount, money
 from finops.period import BillingPeriod
 
 EVIL = "\x1b[31mred\x1b]0;title\x07\r\x08\x9b2J\u202etxt\u2028\x7f"

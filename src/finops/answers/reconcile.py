@@ -239,7 +239,7 @@ def _total(amounts: Iterable[Decimal]) -> Decimal:
 
 
 def _suspected(balance: Balance, own: list[_Part], parts: list[_Part]) -> Balance:
-    """Add what a residual may be, from all else in the same currency, export and periods."""
+    """Add what a residual may be, from all else in the same currency, periods and one export."""
     if balance.ok:
         return balance
     mine = set(map(id, own))
@@ -251,7 +251,10 @@ def _suspected(balance: Balance, own: list[_Part], parts: list[_Part]) -> Balanc
         and part.period in (balance.periods or [part.period])
         and id(part) not in mine
     ]
-    return replace(balance, suspects=tuple(_suspects(balance, own, others)))
+    groups = list(_grouped(others, lambda part: part.export).values()) or [[]]
+    suspects = [suspect for group in groups for suspect in _suspects(balance, own, group)]
+    explained = [suspect for suspect in suspects if suspect.explains]
+    return replace(balance, suspects=tuple(explained or suspects))
 
 
 def _suspects(balance: Balance, own: list[_Part], others: list[_Part]) -> list[Suspect]:

@@ -7,14 +7,21 @@ one metric and in one currency, and the answer says of which, and how final it i
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import groupby
 from typing import Any
 
 from finops.errors import LocalError, UsageError
-from finops.money import EXACT
+from finops.focus.overlaps import (
+    IS_LEFT_OUT,
+    Overlap,
+    find_overlaps,
+    overlap_lines,
+    places_left_out,
+)
+from finops.money import added
 from finops.period import BillingPeriod
 from finops.sql import Connection, Row, identifier, query, script_statements
 from finops.store.dataset import stored_exports
@@ -81,7 +88,8 @@ class CoveredPeriod:
 class Report:
     """An answer: rows by column name, every cost exact and in the ``BillingCurrency`` of its row.
 
-    ``totals`` are per currency. ``periods`` are those added up, by export and time.
+    ``totals`` are per currency. ``periods`` are those added up, by export and time, and
+    ``overlaps`` is what two of their exports both have: left out of the costs, or in them twice.
     """
 
     name: str
@@ -90,6 +98,7 @@ class Report:
     rows: list[dict[str, Any]]
     totals: dict[str, Decimal]
     periods: tuple[CoveredPeriod, ...]
+    overlaps: tuple[Overlap, ...]
 
     @property
     def currency(self) -> str:
@@ -112,11 +121,13 @@ class Report:
                 failed = f"failed checks: {', '.join(each.failed_checks)}"
                 more = f"finops verify {each.period} tells more"
                 lines.append(f"{each.source} {each.period}: {failed}; {more}")
-        return lines
+        return lines + overlap_lines(self.overlaps)
 
 
-def report(db: Connection, question: Question) -> Report:
+def report(db: Connection, question: Question, settings: Mapping[str, str] | None = None) -> Report:
     """Answer a question. Rows come by month and currency, then the dearest first.
+
+    ``settings`` are the ``overlaps`` of exports, as ``Config.overlaps`` has them.
 
     Raises:
         UsageError: there is no such report, metric or column, or the span ends before it begins.
@@ -129,11 +140,16 @@ def report(db: Connection, question: Question) -> Report:
     chosen = _choose(loaded, name, question.period)
     keys = REPORTS[name] | _further_key(db, name, question.by)
     cost = METRICS[metric][0]
-    rows = _rows(db, name, keys, cost, _counted(loaded, chosen, name))
+    counted = _counted(loaded, chosen, name)
+    overlaps = find_overlaps(db, settings or {}, counted["load_ids"], cost)
+    rows = _rows(db, name, keys, cost, counted | places_left_out(overlaps))
     changes = ("change", "change_percent") if name == "months" else ()
     columns = (*keys, _CURRENCY, cost, *changes)
     documents = [dict(zip(columns, row, strict=True)) for row in rows]
-    return Report(name, metric, columns, documents, _totals(documents, cost), tuple(chosen))
+    totals = added((row[_CURRENCY], row[cost]) for row in documents)
+    periods = {each.period for each in chosen}
+    shown = tuple(each for each in overlaps if each.period in periods)
+    return Report(name, metric, columns, documents, totals, tuple(chosen), shown)
 
 
 def _loaded_periods(db: Connection, export: str | None) -> list[CoveredPeriod]:
@@ -239,17 +255,10 @@ def _rows(
         "WITH counted AS (SELECT unnest($load_ids::VARCHAR[]) AS x_LoadId,"
         " unnest($months::VARCHAR[]) AS month, unnest($are_before::BOOLEAN[]) AS is_before),\n"
         f"daily AS (SELECT {cells}, coalesce(BillingCurrency, '') AS BillingCurrency,"
-        f" {cost} AS cost, is_before FROM focus.daily JOIN counted USING (x_LoadId))\n"
+        f" {cost} AS cost, is_before FROM focus.daily JOIN counted USING (x_LoadId)"
+        f" WHERE NOT {IS_LEFT_OUT})\n"
     )
     return query(db, daily + (months if name == "months" else dearest), counted)
-
-
-def _totals(rows: list[dict[str, Any]], cost: str) -> dict[str, Decimal]:
-    totals: dict[str, Decimal] = {}
-    for row in rows:
-        currency = row[_CURRENCY]
-        totals[currency] = EXACT.add(totals.get(currency, Decimal()), row[cost])
-    return dict(sorted(totals.items()))
 
 
 def _spans(periods: Iterable[CoveredPeriod]) -> Iterator[str]:

@@ -16,12 +16,12 @@ from typing import Any
 
 from finops.answers.report import Question, Report, report
 from finops.cli.load import configured, show_results
-from finops.cli.output import Output, display_path, money, plain_json, size
+from finops.cli.output import Output, display_path, plain_json, size
 from finops.cli.report import document, show
 from finops.config import DEFAULT_VENDOR, VENDORS
 from finops.demo import Demo, run_demo
 from finops.errors import UsageError
-from finops.money import EXACT
+from finops.money import EXACT, added, money
 from finops.period import BillingPeriod
 from finops.run import PeriodResult
 from finops.sampling import SampleDelivery
@@ -105,10 +105,7 @@ def _dearest(found: Report) -> Report:
 
 
 def _summary(results: Sequence[PeriodResult]) -> str:
-    totals: dict[str, Decimal] = {}
-    for result in results:
-        for currency, total in result.totals.items():
-            totals[currency] = EXACT.add(totals.get(currency, Decimal()), total)
+    totals = added(item for result in results for item in result.totals.items())
     files, rows = sum(each.files for each in results), sum(each.rows or 0 for each in results)
     return (
         f"Loaded {len(results)} billing periods, {files} files, {rows:,} line items: "

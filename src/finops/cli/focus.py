@@ -7,14 +7,15 @@ from dataclasses import replace
 from typing import Any
 
 from finops.cli.load import EXPORTED, configured, run_step
-from finops.cli.output import Output, amount
+from finops.cli.output import Output
 from finops.errors import LocalError, RefusedError
 from finops.focus.checks import Check
 from finops.focus.structure import is_recommended
+from finops.money import amount
 from finops.period import BillingPeriod
 from finops.run import PeriodResult, Run
 from finops.steps.export_focus import export_focus
-from finops.steps.published import charged_exports
+from finops.steps.published import charged_exports, published_twice
 from finops.upkeep.validate import validate as ask
 
 
@@ -64,6 +65,7 @@ def export_parquet(arguments: argparse.Namespace, output: Output) -> int:
             raise LocalError(
                 "there are no charges between the dates", code="not-loaded", do="finops status"
             )
+        run.notices.extend(published_twice(config, arguments.export))
         return written
 
     return run_step(arguments, output, config, "focus export-parquet", write, EXPORTED)

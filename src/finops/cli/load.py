@@ -11,11 +11,12 @@ from typing import Any
 
 from finops import pipeline
 from finops.cli.named_files import of_files
-from finops.cli.output import Output, display_path, error_document, money, period_text, size
+from finops.cli.output import Output, display_path, error_document, period_text, size
 from finops.cli.parser import EXPORT_FLAGS, PROJECT_FLAGS
 from finops.config import Config, Export, load_config
 from finops.datadir import DataDir
 from finops.errors import ConfigError, FinopsError
+from finops.money import money
 from finops.run import Outcome, PeriodResult, Run, end_run, failure_of, start_run
 from finops.state import Attempt, Published, State
 from finops.steps.discover_manifests import compare_with_store
@@ -27,6 +28,7 @@ from finops.steps.found_exports import list_strays
 from finops.steps.load_billing_local import load_billing_local as load
 from finops.steps.load_billing_remote import load_billing_remote as publish
 from finops.steps.loaded import loaded_periods
+from finops.steps.published import published_twice
 from finops.steps.reconcile_state import reconcile_state
 from finops.warehouses import connect
 
@@ -111,7 +113,10 @@ def load_billing_remote(arguments: argparse.Namespace, output: Output) -> int:
         with connect(target, config.data.temporary) as warehouse:
             flags = {"focus": arguments.focus, "force": arguments.force}
             step = _each(lambda run, export: publish(run, export, warehouse, **flags))
-            return step(run, exports)
+            results = step(run, exports)
+        if arguments.focus:
+            run.notices.extend(published_twice(config, arguments.export))
+        return results
 
     return _run_step(arguments, output, publish_all, PUBLISHED)
 

@@ -19,6 +19,7 @@ from typing import Any
 from finops.cli.text import log_line, visible
 from finops.config import mask_secrets
 from finops.errors import FinopsError
+from finops.money import amount
 from finops.period import BillingPeriod
 from finops.run import Advance, new_run_id
 from finops.store.ledger import LoadedFile
@@ -222,18 +223,6 @@ def show(value: Any) -> str:
     if isinstance(value, dict | list):
         return json.dumps(value, default=plain_json, ensure_ascii=False)
     return str(value)
-
-
-def amount(value: Decimal) -> str:
-    """Write money exactly: all its digits, but no zeros behind the last of them."""
-    text = format(value, ",f")
-    whole, point, part = text.partition(".")
-    return whole + (point + part.rstrip("0").ljust(2, "0") if point else "")
-
-
-def money(totals: Mapping[str, Decimal]) -> str:
-    """Write totals per currency; two currencies are never added."""
-    return ", ".join(f"{amount(total)} {currency}".strip() for currency, total in totals.items())
 
 
 def size(count: int) -> str:

@@ -16,6 +16,7 @@ from finops.cli.text import log_line, visible
 from finops.config import (
     DEFAULT_VENDOR,
     EXPORT_KEYS,
+    OWN_KEYS,
     PROJECT_KEYS,
     VENDORS,
     Key,
@@ -24,7 +25,7 @@ from finops.config import (
 )
 from finops.focus.columns import VERSIONS
 
-EXPORT_FLAGS = [key for key in EXPORT_KEYS if key.name != "dataset"]
+EXPORT_FLAGS = [key for key in EXPORT_KEYS if key.name not in OWN_KEYS]
 PROJECT_FLAGS = [key for key in PROJECT_KEYS if key.name not in ("name", "data_dir")]
 _METAVARS = {"period": "YYYY-MM", "int": "N", "size": "SIZE", "path": "PATH"}
 

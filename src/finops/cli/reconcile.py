@@ -11,8 +11,9 @@ from typing import Any
 from finops.answers.invoices import read_invoices
 from finops.answers.reconcile import Balance, Suspect, reconcile_bills, reconcile_invoices
 from finops.cli.load import configured
-from finops.cli.output import Output, amount
+from finops.cli.output import Output
 from finops.errors import RefusedError
+from finops.money import amount
 from finops.period import BillingPeriod
 
 _PLACE = ("export", "period", "invoice", "billing entity", "charge category")

@@ -9,8 +9,9 @@ from typing import Any
 from finops.answers.report import METRICS, Question, Report
 from finops.answers.report import report as answer
 from finops.cli.load import configured
-from finops.cli.output import Output, amount, money
+from finops.cli.output import Output
 from finops.cli.tabular import write_csv
+from finops.money import amount, money
 from finops.store.database import reading
 
 
@@ -21,8 +22,9 @@ def report(arguments: argparse.Namespace, output: Output) -> int:
     question = Question(
         arguments.name, arguments.period, arguments.metric, arguments.by, arguments.export
     )
-    with reading(configured(arguments).data) as db:
-        found = answer(db, question)
+    config = configured(arguments)
+    with reading(config.data) as db:
+        found = answer(db, question, config.overlaps)
     output.answer(document(found))
     if arguments.format == "csv":
         write_csv(
@@ -69,6 +71,7 @@ def document(found: Report) -> dict[str, Any]:
             }
             for each in found.periods
         ],
+        "overlaps": [each.document for each in found.overlaps],
         "rows": found.rows,
     }
 

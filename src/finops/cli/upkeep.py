@@ -13,14 +13,14 @@ from typing import Any
 from finops.cli.load import configured, ended_with, show_results
 from finops.cli.output import (
     Output,
-    amount,
     display_path,
     file_document,
-    money,
     period_text,
 )
 from finops.config import Export
 from finops.errors import FinopsError, RefusedError, UsageError
+from finops.focus.overlaps import overlap_lines
+from finops.money import amount, money
 from finops.period import BillingPeriod
 from finops.run import Run, end_run, start_run
 from finops.steps.reconcile_state import reconcile_state
@@ -44,15 +44,24 @@ def status(arguments: argparse.Namespace, output: Output) -> int:
     """``status``: what is loaded and how old it is; 1 if that is older than ``--max-age``."""
     age = _age(arguments.max_age) if arguments.max_age else None
     now = datetime.now(UTC)
-    found = statuses.status(configured(arguments).data, arguments.export)
+    config = configured(arguments)
+    found = statuses.status(config.data, arguments.export)
+    overlaps = statuses.overlaps_of(config, arguments.export)
     stale = [each.export.name for each in found if age is not None and each.is_stale(age, now)]
-    output.answer({"exports": [_status_document(each) for each in found], "stale": stale})
+    documents = {
+        "exports": [_status_document(each) for each in found],
+        "stale": stale,
+        "overlaps": [each.document for each in overlaps],
+    }
+    output.answer(documents)
     titles = ("export", "periods", "first", "last", "rows", "newest delivery", "loaded")
     rows = [_status_row(each, now) for each in found]
     output.table(titles, rows, right=("periods", "rows"))
     for each in found:
         for problem in each.problems:
             output.say(f"{each.export.name} {problem}")
+    for line in overlap_lines(overlaps):
+        output.say(line)
     if not stale and (found or age is None):
         return 0
     error = FinopsError(

@@ -11,6 +11,7 @@ from finops.config import Config, Export
 from finops.errors import FinopsError, LocalError
 from finops.focus.charges import built_charges
 from finops.focus.columns import focus_columns
+from finops.focus.overlaps import find_overlaps, overlap_lines
 from finops.focus.versions import TABLE, meanings
 from finops.rows import Column, Rows
 from finops.run import Outcome, PeriodResult
@@ -108,6 +109,14 @@ def charged_exports(config: Config, name: str | None = None) -> list[Export]:
     with reading(config.data) as db:
         stored = stored_exports(db, name)
     return [configured.get((each.vendor, each.name), each) for each in stored]
+
+
+def published_twice(config: Config, name: str | None = None) -> list[str]:
+    """Say which accounts two exports both have: the charges of both are published, all rows."""
+    accepted = {export: value for export, value in config.overlaps.items() if value == "count"}
+    with reading(config.data) as db:
+        found = [each for each in find_overlaps(db, accepted) if each.is_of(name)]
+    return overlap_lines(found, "published from", "; let totals leave one of them out")
 
 
 def fingerprint(*parts: object) -> str:

@@ -28,6 +28,7 @@ from finops.datadir import DataDir
 from finops.delivery import Delivery, FailedDelivery, FoundExport
 from finops.errors import ConfigError, FinopsError, LocalError
 from finops.focus.lookups import read_lookups
+from finops.focus.overlaps import ADVICE, Verdict, overlap_lines
 from finops.run import gravest
 from finops.sql import query
 from finops.state import DeliveryState, State
@@ -38,7 +39,7 @@ from finops.storage import open_storage, packages
 from finops.store.database import engine_limits, reading
 from finops.store.dataset import Dataset, stored_exports
 from finops.store.ledger import current_loads
-from finops.upkeep.status import newest_attempts
+from finops.upkeep.status import newest_attempts, overlaps_of
 from finops.vendors import find_vendor
 
 _NETWORKS = {"9p", "afs", "ceph", "cifs", "nfs", "nfs4", "smb3", "smbfs", "fuse.sshfs"}
@@ -90,7 +91,9 @@ def examine(load: Callable[[], Config], export: str | None = None) -> Iterator[C
     data = config.data
     loaded: set[str] = set()
     yield _looked("data folder", partial(_folder, data.root))
-    yield _looked("database", partial(_store, data, loaded))
+    yield (database := _looked("database", partial(_store, data, loaded)))
+    if not database.error:
+        yield _looked("overlaps", partial(_overlaps, config, export))
     yield _looked("state", partial(_state, data))
     yield _looked("staging", partial(_staging, data))
     download = sum(each.bytes for each in found if each.fingerprint not in loaded)
@@ -242,6 +245,22 @@ def _store(data: DataDir, loaded: set[str], check: Check) -> Check:
         )
     size = _megabytes(_size(data.database))
     return replace(check, detail=f"{len(loads)} billing periods, {size}, schema {schema}")
+
+
+def _overlaps(config: Config, export: str | None, check: Check) -> Check:
+    """See that no account comes through two exports without a word on which of them counts."""
+    found = overlaps_of(config, export) if config.data.database.exists() else []
+    verdicts = Counter(each.verdict for each in found)
+    counts = ", ".join(f"{count} {verdict}" for verdict, count in sorted(verdicts.items()))
+    undecided = Verdict.COUNTED_IN_BOTH in verdicts
+    return replace(
+        check,
+        detail=f"months with accounts in two exports: {counts}"
+        if found
+        else "no account is in two",
+        lines=tuple(overlap_lines(found, advice="")),
+        do=ADVICE if undecided else None,
+    )
 
 
 def _state(data: DataDir, check: Check) -> Check:

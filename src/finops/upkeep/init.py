@@ -38,7 +38,7 @@ _TEXT = """\
 {warehouse}
 """
 _SECOND = """\
-# A second payer inherits everything above but dataset; its tables are in {vendor}_second_payer.
+# It inherits all above but dataset and overlaps; its tables are in {vendor}_second_payer.
 # [{vendor}.exports.second-payer]
 # bucket = {bucket}"""
 

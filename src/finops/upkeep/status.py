@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from finops.config import Export
+from finops.config import Config, Export
 from finops.datadir import DataDir
+from finops.focus.overlaps import Overlap, find_overlaps
 from finops.period import BillingPeriod
 from finops.sql import Connection
 from finops.state import Attempt, DeliveryState, State
@@ -38,6 +39,12 @@ def status(data: DataDir, name: str | None = None) -> list[ExportStatus]:
     attempts = newest_attempts(data)
     with reading(data) as db:
         return [_status(db, export, attempts) for export in stored_exports(db, name)]
+
+
+def overlaps_of(config: Config, name: str | None = None) -> list[Overlap]:
+    """Return what two exports both have; of the one called ``name``, or of all."""
+    with reading(config.data) as db:
+        return [each for each in find_overlaps(db, config.overlaps) if each.is_of(name)]
 
 
 def _status(db: Connection, export: Export, attempts: list[Attempt]) -> ExportStatus:

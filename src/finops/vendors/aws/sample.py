@@ -112,7 +112,7 @@ DEMO_LAYOUTS: Mapping[str, SampleLayout] = {
         export_format="parquet",
         versioning="overwrite",
         export_name="data-export",
-        payer_account="098765432109",
+        payer_account="210987654321",
     ),
 }
 write_sample = partial(sampling.write_sample, layout=SampleLayout())

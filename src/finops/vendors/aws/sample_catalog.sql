@@ -1,15 +1,19 @@
 -- What the sample's organisation buys, and who buys it. Facts as data; no randomness.
 -- Prices are per pricing unit, in the currency of the export. Weights are relative shares of usage rows.
 
--- Grain: one row per account; 0 is the payer. `share` of ten resources each.
-CREATE TABLE account AS SELECT * FROM (VALUES
-    (0, getvariable('payer_account'), 'Acme Management', 1),
-    (1, '023456789011', 'Acme Production', 4),
-    (2, '345678901234', 'Acme Staging', 2),
-    (3, '098765432109', 'Acme Data Platform', 1),
-    (4, '456789012345', 'Acme Machine Learning', 1),
-    (5, '567890123456', 'Acme Sandbox', 1)
-) AS t(account_number, account_id, account_name, share);
+-- Grain: one row per account; 0 is the payer, and no two payers share another. `share` of ten resources each.
+CREATE TABLE account AS
+SELECT
+    account_number,
+    lpad(CAST((payer + distance) % 1000000000000 AS VARCHAR), 12, '0') AS account_id, account_name, share
+FROM (SELECT CAST(getvariable('payer_account') AS BIGINT) AS payer), (VALUES
+    (0, 0, 'Acme Management', 1),
+    (1, 11111110101, 'Acme Production', 4),
+    (2, 333333222324, 'Acme Staging', 2),
+    (3, 86419753199, 'Acme Data Platform', 1),
+    (4, 444443333435, 'Acme Machine Learning', 1),
+    (5, 555544444546, 'Acme Sandbox', 1)
+) AS t(account_number, distance, account_name, share);
 
 -- Grain: one row per region; usage types carry the prefix. `global` is where regionless SKUs are sold.
 CREATE TABLE region AS SELECT * FROM (VALUES

@@ -20,6 +20,11 @@ from finops.vendors import find_sample
 
 PERIODS = 3
 _MARK = ".finops-demo"
+_PROJECT = """\
+# Sample bills, an export for each way in which clouds deliver them.
+[project]
+data_dir = "data"
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +49,7 @@ def run_demo(
     _clear(folder)
     write_buckets(folder, rows=rows, seed=seed)
     config_file = folder / "config.toml"
-    config_file.write_text("\n".join(['[project]\ndata_dir = "data"\n', *_sections()]), "utf-8")
+    config_file.write_text("\n".join([_PROJECT, *_sections()]), "utf-8")
     config = load_config(config_file, {}, {})
     with start_run(config, "demo", track, run_id=run_id) as run:
         results = import_billing(run, config.exports)
@@ -69,7 +74,7 @@ def write_buckets(folder: Path, *, rows: int, seed: int) -> None:
 
 def place_of(vendor: str, layout: Layout) -> dict[str, str]:
     """Return the configuration keys that say where in its bucket a sample lies."""
-    free = [key.name for key in export_keys(vendor) if not key.choices]
+    free = [key.name for key in export_keys(vendor) if not key.choices and key.name != "bucket"]
     return {name: place for name in free if (place := getattr(layout, name, ""))}
 
 
@@ -82,7 +87,7 @@ def _exports() -> Iterator[tuple[str, str, Layout]]:
 def _sections() -> Iterator[str]:
     for vendor, export, layout in _exports():
         section = vendor if export == "default" else f"{vendor}.exports.{export}"
-        place = place_of(vendor, layout) | {"bucket": f"./bucket-{vendor}-{export}"}
+        place = {"bucket": f"./bucket-{vendor}-{export}"} | place_of(vendor, layout)
         lines = [f"{name} = {json.dumps(value)}" for name, value in place.items()]
         yield "\n".join([f"[{section}]", *lines, ""])
 

@@ -42,7 +42,7 @@ class Bills:
     def __init__(self, root, vendor, layout, seed):
         self.bucket, self.vendor, self.layout, self.seed = root / "bucket", vendor, layout, seed
         self.finops = Finops(root / "data")
-        place = place_of(vendor, layout) | {"bucket": str(self.bucket)}
+        place = {"bucket": str(self.bucket)} | place_of(vendor, layout)
         self.flags = [
             word for name, value in place.items() for word in (f"--{name.replace('_', '-')}", value)
         ]

@@ -62,7 +62,7 @@ class SampleLayout(sampling.Layout):
         return "* EXCLUDE (line_number, exact_cost, exact_credits)"
 
 
-DEMO_LAYOUTS: Mapping[str, SampleLayout] = {"default": SampleLayout()}
+DEMO_LAYOUTS: Mapping[str, SampleLayout] = {"detailed": SampleLayout()}
 write_sample = partial(sampling.write_sample, layout=SampleLayout())
 
 

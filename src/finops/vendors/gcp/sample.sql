@@ -32,8 +32,7 @@ WITH
 usage AS (
     SELECT number, 'regular' AS cost_type, sku_number, draw(concat(key, 'project')) % 3 AS project_number,
         draw(concat(key, 'resource')) % 40 AS resource_number, draw(concat(key, 'hour')) % getvariable('hours') AS hour,
-        CAST((draw(concat(key, 'quantity')) % 100000 + 1) / 1000
-            * CASE pricing_unit WHEN 'hour' THEN 0.04 WHEN 'tebibyte' THEN 0.002 WHEN 'count' THEN 5000 ELSE 1 END
+        CAST((draw(concat(key, 'quantity')) % 100000 + 1) / if(pricing_unit = 'tebibyte', 100000, 1000)
             AS DECIMAL(12, 6)) AS quantity,
         draw(concat(key, 'credit')) % 20 AS credit
     FROM (

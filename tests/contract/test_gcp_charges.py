@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from finops.focus.rules import COSTS, find_rule, read_rules
+from finops.vendors.gcp import mapping
 from tests.contract.billing_data import DEFAULTS, PLACE, deliver
 from tests.contract.golden import as_expected
 from tests.driver import Finops
@@ -97,3 +99,17 @@ def test_every_kind_of_charge_has_a_case():
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_the_case_says_both_costs_of_every_charge(case):
     assert all({"BilledCost", "EffectiveCost"} <= set(charge) for charge in case["charge"])
+
+
+@pytest.mark.parametrize("column", COSTS)
+@pytest.mark.parametrize("kind", sorted(ROW_KINDS))
+def test_every_cost_of_every_kind_of_charge_has_a_rule_with_its_source(kind, column):
+    rule = find_rule(mapping(), column, kind)
+
+    assert rule.says.endswith(".")
+    assert f"[FOCUS] {column}" in rule.source
+    assert rule.sql
+
+
+def test_no_rule_is_of_a_kind_that_does_not_exist():
+    assert {kind for rule in read_rules(mapping()) for kind in rule.kinds} <= ROW_KINDS

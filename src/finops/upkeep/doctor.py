@@ -252,15 +252,9 @@ def _overlaps(config: Config, export: str | None, check: Check) -> Check:
     found = overlaps_of(config, export) if config.data.database.exists() else []
     verdicts = Counter(each.verdict for each in found)
     counts = ", ".join(f"{count} {verdict}" for verdict, count in sorted(verdicts.items()))
-    undecided = Verdict.COUNTED_IN_BOTH in verdicts
-    return replace(
-        check,
-        detail=f"months with accounts in two exports: {counts}"
-        if found
-        else "no account is in two",
-        lines=tuple(overlap_lines(found, advice="")),
-        do=ADVICE if undecided else None,
-    )
+    detail = f"months with accounts in two exports: {counts}" if found else "no account is in two"
+    do = ADVICE if Verdict.COUNTED_IN_BOTH in verdicts else None
+    return replace(check, detail=detail, lines=tuple(overlap_lines(found, advice="")), do=do)
 
 
 def _state(data: DataDir, check: Check) -> Check:

@@ -49,7 +49,8 @@ def _of(result: PeriodResult) -> tuple[object, ...]:
 
 def _stage_export(run: Run, export: Export, *, force: bool) -> list[PeriodResult]:
     return [
-        # The newest delivery of every period that is not loaded as it is gets queued.
+        # The newest delivery of every period that is not loaded as it is gets queued; where no
+        # manifest tells what a file is of, it is read for the months of its rows.
         *discover_manifests(run, export, force=force),
         # Their manifests are copied to staging, word for word.
         *extract_manifests(run, export),

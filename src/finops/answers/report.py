@@ -98,7 +98,7 @@ class Report:
     rows: list[dict[str, Any]]
     totals: dict[str, Decimal]
     periods: tuple[CoveredPeriod, ...]
-    overlaps: tuple[Overlap, ...]
+    overlaps: tuple[Overlap, ...] = ()
 
     @property
     def currency(self) -> str:

@@ -103,7 +103,7 @@ def quoted(cell):
 
 def cells(db, source, types=None):
     """Return the cells alone, row by row."""
-    return [tuple(row.values())[:-1] for row in read(db, source, types)]
+    return [tuple(row.values())[:-2] for row in read(db, source, types)]
 
 
 def refusal(db, source, types=None):

@@ -170,6 +170,16 @@ def test_a_pattern_and_single_files_are_taken_alone(tmp_path, focus):
     }
 
 
+def test_a_file_that_takes_the_place_of_another_says_so(tmp_path, focus):
+    one, two = (write_csv(tmp_path / name, charge()) for name in ("one.csv", "two.csv"))
+    focus(one)
+
+    done = focus(two)
+
+    assert any("one.csv no longer counts" in notice for notice in done.document["notices"])
+    assert outcomes(focus(one, two)) == {"2026-07": ("loaded", 2)}
+
+
 def test_each_named_export_has_its_own_months(tmp_path, focus):
     ours, theirs = (write_csv(tmp_path / f"{name}.csv", charge()) for name in ("ours", "theirs"))
 

@@ -342,7 +342,7 @@ def _value_type(column: SourceColumn) -> str:
 def _read_header(source: DataFileSource) -> list[str]:
     with _open(source) as raw:
         if raw.read(2) in _BOMS:
-            raise ValueError("it is UTF-16; CUR files are UTF-8")
+            raise ValueError("it is UTF-16; bills are UTF-8")
     csv.field_size_limit(_FIELD_LIMIT)
     lines: list[str] = []
     with _text(source) as text:

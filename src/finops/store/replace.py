@@ -180,6 +180,7 @@ def _replace(
     crash_point("rows-read")
     notices += _repair_notices(dataset)
     load = _measure(dataset, vendor, staged, load_id)
+    notices += _replacement_notices(dataset, load)
     if not staged.allow_shrink:
         _refuse_shrinking(dataset, load)
     dataset.swap_in(delivery.period)
@@ -267,6 +268,18 @@ def _row_notices(delivery: Delivery, load: Load) -> list[str]:
         return []
     said = sum(filter(None, announced))
     return [f"the manifest says {said:,} rows, and its files have {load.rows:,}"]
+
+
+def _replacement_notices(dataset: Dataset, load: Load) -> list[str]:
+    """Tell where files that were named take the place of others, which stand no more for it."""
+    before = current_loads(dataset.db, load.dataset).get(load.period)
+    if not dataset.export.files or before is None:
+        return []
+    gone = sorted({file.key for file in before.files} - {file.key for file in load.files})
+    if not gone:
+        return []
+    what = f"{gone[0]} and {len(gone) - 1} more" if gone[1:] else gone[0]
+    return [f"{what} no longer counts; name all files of a month together"]
 
 
 def _refuse_shrinking(dataset: Dataset, load: Load) -> None:

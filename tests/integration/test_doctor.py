@@ -189,7 +189,7 @@ def test_one_export_that_fails_keeps_nothing_from_being_looked_at(tmp_path, fino
     ("text", "flags", "code", "do"),
     [
         ('[aws]\nbukcet = "x"\n', (), "unknown-key", "'bucket'"),
-        ("", ("--export", "nope"), "config", "configured are: default"),
+        ("", ("--export", "nope"), "config", "configured are: aws/default"),
     ],
 )
 def test_a_wrong_configuration_is_a_failed_check(tmp_path, text, flags, code, do):
@@ -208,7 +208,7 @@ def test_without_any_configuration_it_sends_to_init(tmp_path):
 
     assert (code, troubles(checks)) == (78, {"aws/default": "failed"})
     assert "finops init" in checks["aws/default"]["do"]
-    assert checks["configuration"]["detail"] == "no file; exports: default"
+    assert checks["configuration"]["detail"] == "no file; exports: aws/default"
 
 
 def test_of_several_failures_the_gravest_gives_the_exit_code(tmp_path):

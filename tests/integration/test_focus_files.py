@@ -324,6 +324,34 @@ def test_two_forms_in_one_month_fail_that_month_alone(tmp_path, focus):
     assert outcomes(done) == {"2026-07": ("failed", None), "2026-08": ("loaded", 1)}
 
 
+def test_urls_name_files_and_folders_of_a_bucket(tmp_path, focus, bucket, s3_endpoint):
+    for name, row in (("july.csv", charge()), ("more/august.csv", of_august())):
+        body = write_csv(tmp_path / name, row).read_bytes()
+        bucket.client.put_object(Bucket=bucket.name, Key=f"focus files/{name}", Body=body)
+    place = f"s3://{bucket.name}/focus files"
+    reach = ("--endpoint", s3_endpoint)
+
+    assert outcomes(focus(*reach, f"{place}/july.csv")) == {"2026-07": ("loaded", 1)}
+    assert outcomes(focus(*reach, f"{place}/more")) == {"2026-08": ("loaded", 1)}
+    assert focus(*reach, f"{place}/july.csv", "s3://other/july.csv").code == 2
+    assert focus(*reach, f"{place}/july.csv", f"{place}/more").code == 2
+
+
+def test_doctor_tells_what_lies_in_a_folder(tmp_path, focus):
+    write_csv(tmp_path / "bills" / "oci" / "2026" / "a.csv", charge(), of_august())
+    write_csv(tmp_path / "bills" / "saas" / "b.csv", charge())
+    write_csv(tmp_path / "bills" / "c.csv", charge())
+    config = tmp_path / "config.toml"
+    config.write_text('[focus]\nbucket = "./bills"\nexport_name = "oci"\n', "utf-8")
+
+    done = focus.finops("doctor", "--json", "-c", str(config))
+
+    (found,) = [each for each in done.document["checks"] if each["subject"] == "focus/default"]
+    lines = " ".join(found["lines"])
+    assert "oci under '': focus, csv, 2026-07 to 2026-08" in lines
+    assert "saas under ''" in lines
+
+
 def test_what_is_not_there_is_a_usage_error(tmp_path, focus):
     assert focus(tmp_path / "none.csv").code == 2
     (tmp_path / "empty").mkdir()

@@ -119,12 +119,12 @@ def test_of_libraries_no_more_than_warnings_is_shown(
 
     found = discover_manifests.list_manifests
 
-    def noisy(export):
+    def noisy(*export):
         logging.getLogger("botocore").warning("odd \x1b[31m https://me:hush@host/")
         with warnings.catch_warnings():
             warnings.simplefilter("always")
             warnings.warn("old Python", stacklevel=1)
-        return found(export)
+        return found(*export)
 
     monkeypatch.setattr(discover_manifests, "list_manifests", noisy)
     monkeypatch.setattr(logging.getLogger(), "level", logging.DEBUG)

@@ -292,7 +292,7 @@ def test_status_is_stale_when_the_newest_delivery_is(finops):
     assert finops("status").code == 0
     assert finops("status", "--max-age", "41h").code == 0
     stale = finops("status", "--max-age", "39h", "--json")
-    assert (stale.code, stale.document["stale"]) == (1, ["default"])
+    assert (stale.code, stale.document["stale"]) == (1, ["aws/default"])
     assert finops("status", "--max-age", "soon").code == 2
 
 

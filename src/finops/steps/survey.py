@@ -11,7 +11,7 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -24,7 +24,7 @@ from finops.columns import StoredColumn
 from finops.config import Export
 from finops.datadir import DataDir
 from finops.delivery import Contents, DataFile, Delivery, StoredObject
-from finops.errors import BadDataError, ConfigError
+from finops.errors import BadDataError, ConfigError, LocalError
 from finops.faults import crash_point
 from finops.period import BillingPeriod
 from finops.run import Advance, Run, untracked
@@ -108,12 +108,17 @@ class FileSurvey:
 def surveying(
     data: DataDir, storage: Storage, export: Export, run: Run | None = None
 ) -> Iterator[FileSurvey]:
-    """Yield a survey that works for a ``run``, or without one leaves nothing behind."""
+    """Yield a survey that works for a ``run``, or without one leaves nothing behind.
+
+    A state that cannot be opened knows nothing; whoever looks for what is wrong says so itself.
+    """
     if run:
         folder = data.surveyed(export.vendor, export.name)
         yield FileSurvey(data, storage, export, folder, run.state, run)
         return
-    memory = State(data.state) if data.state.exists() else None
+    memory = None
+    with suppress(LocalError):
+        memory = State(data.state) if data.state.exists() else None
     try:
         with TemporaryDirectory(prefix="finops-") as folder_name:
             yield FileSurvey(data, storage, export, Path(folder_name), memory, None)

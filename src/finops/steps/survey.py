@@ -66,8 +66,10 @@ class FileSurvey:
             for file, contents in zip(files, known, strict=True)
             if not contents
         ]
-        self._fetch(unknown)
-        read = map(self._read, unknown)
+        if unknown:
+            self._fetch(unknown)
+            with in_memory(self.data) as db:
+                read = iter([self._read(db, file) for file in unknown])
         return [contents or next(read) for contents in known]
 
     def _fetch(self, files: Sequence[Delivery]) -> None:
@@ -93,8 +95,8 @@ class FileSurvey:
     def _path(self, file: Delivery) -> Path:
         return surveyed_path(self.folder, file.files[0])
 
-    def _read(self, file: Delivery) -> Contents:
-        contents = _read(self.data, file, self._path(file), self.folder)
+    def _read(self, db: Connection, file: Delivery) -> Contents:
+        contents = _read(db, file, self._path(file), self.folder)
         if self.run:
             stored = file.files[0]
             whose = (file.vendor, file.export, stored.key, stored.size, stored.etag)
@@ -161,11 +163,11 @@ def _alone(export: Export, stored: StoredObject, file_format: str, compression: 
     )
 
 
-def _read(data: DataDir, delivery: Delivery, path: Path, scratch: Path) -> Contents:
+def _read(db: Connection, delivery: Delivery, path: Path, scratch: Path) -> Contents:
     vendor, key = find_vendor(delivery.vendor), delivery.files[0].key
     flat = vendor.flattens_records()
     staged = DataFileSource(path, key, delivery.file_format, delivery.compression, flat)
-    with in_memory(data) as db, readable(staged, scratch) as source:
+    with readable(staged, scratch) as source:
         columns = read_columns(db, source)
         shape = vendor.find_shape(columns, key)
         delivery = replace(delivery, shape=shape)

@@ -321,7 +321,7 @@ class Config:
         exports = [export for export in self.exports if export.vendor == vendor]
         if name is None:
             return exports
-        chosen = [export for export in exports if export.name == name]
+        chosen = [export for export in exports if export.is_called(name)]
         if not chosen:
             known = ", ".join(export.name for export in exports) or "none"
             raise ConfigError(
@@ -434,6 +434,11 @@ def check_flags(vendor: str, flags: Mapping[str, Any]) -> Export:
     for key in PROJECT_KEYS:
         _resolve(sources, "project", key)
     return _export(sources, vendor, "default")
+
+
+def unconfigured(vendor: str) -> Export:
+    """Return the export that a vendor has without any setting."""
+    return _export(_Sources(None, "", {}, {}, {}), vendor, "default")
 
 
 def environment_names(section: str, key: Key) -> list[str]:

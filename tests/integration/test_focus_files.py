@@ -3,10 +3,14 @@
 import csv
 import gzip
 import json
+import os
 import shutil
+import tomllib
 from decimal import Decimal
 
 import duckdb
+import pyarrow
+import pyarrow.parquet
 import pytest
 
 from finops.faults import SURVEYING_POINTS
@@ -350,6 +354,90 @@ def test_doctor_tells_what_lies_in_a_folder(tmp_path, focus):
     lines = " ".join(found["lines"])
     assert "oci under '': focus, csv, 2026-07 to 2026-08" in lines
     assert "saas under ''" in lines
+
+
+def test_the_order_of_loads_counts_whatever_the_times_of_files_say(tmp_path, focus):
+    """Copied files have any time: rollback and rebuild go by what was loaded."""
+    later = write_csv(tmp_path / "b.csv", charge(BilledCost="2"))
+    earlier = write_csv(tmp_path / "a.csv", charge(BilledCost="3"))
+    os.utime(earlier, (1_000_000_000, 1_000_000_000))
+    focus(later)
+    focus(earlier)
+    shutil.copytree(tmp_path / "data", tmp_path / "damaged")
+    damaged = Finops(tmp_path / "damaged")
+    damaged.database.write_bytes(b"damaged")
+
+    assert damaged("rebuild", "--json").code == 0
+    assert damaged.query("SELECT sum(BilledCost) FROM focus.v1_2") == [(Decimal(3),)]
+    assert focus.finops("rollback", "2026-07", "--json").code == 0
+    assert months(focus) == {"2026-07": (1, Decimal(2))}
+
+
+def test_spellings_of_a_name_are_one_column(tmp_path, focus):
+    row = charge()
+    row["billedcost"] = row.pop("BilledCost")
+    row["BILLINGPERIODSTART"] = row.pop("BillingPeriodStart")
+    one, two = write_csv(tmp_path / "a.csv", charge()), write_csv(tmp_path / "b.csv", row)
+
+    assert outcomes(focus(one, two)) == {"2026-07": ("loaded", 2)}
+    assert months(focus) == {"2026-07": (2, Decimal(3))}
+
+
+def test_two_spellings_in_one_file_are_refused(tmp_path, focus):
+    lines = [json.dumps(charge()), json.dumps(charge()).replace("BilledCost", "Billedcost")]
+
+    done = focus(write_lines(tmp_path / "a.jsonl", *lines))
+
+    assert (done.code, error_of(done)["code"]) == (65, "bad-header")
+
+
+def test_a_file_counts_once_however_often_it_is_named(tmp_path, focus):
+    file = write_csv(tmp_path / "a.csv", charge())
+    (tmp_path / "link.csv").symlink_to(file)
+
+    assert outcomes(focus(file, file, tmp_path / "*.csv")) == {"2026-07": ("loaded", 1)}
+    shutil.copy(file, tmp_path / "copy.csv")
+    done = focus(file, tmp_path / "copy.csv")
+    assert any("have the same content" in notice for notice in done.document["notices"])
+
+
+def test_decimals_wider_than_the_database_are_refused(tmp_path, focus):
+    table = pyarrow.table({name: [value] for name, value in CHARGE.items() if name != "BilledCost"})
+    wide = pyarrow.array([Decimal("1.5")], pyarrow.decimal256(50, 40))
+    pyarrow.parquet.write_table(table.append_column("BilledCost", wide), tmp_path / "a.parquet")
+
+    done = focus(tmp_path / "a.parquet")
+
+    assert (done.code, "50 digits" in error_of(done)["what"]) == (65, True)
+
+
+def test_the_bill_of_another_account_replaces_nothing(tmp_path, focus):
+    focus(write_csv(tmp_path / "a.csv", charge(), of_august()))
+
+    done = focus(write_csv(tmp_path / "b.csv", charge(BillingAccountId="0013")))
+
+    assert (done.code, error_of(done)["code"]) == (78, "other-export")
+    assert months(focus) == {"2026-07": (1, Decimal("1.5")), "2026-08": (1, Decimal("1.5"))}
+    assert focus("--export", "other", tmp_path / "b.csv").code == 0
+
+
+def test_folders_are_found_as_exports_of_their_own(tmp_path, focus):
+    for place in ("saas/lakehouse/2026-07", "saas/backup/day=1", "oci/FOCUS Reports/2026/07"):
+        write_csv(tmp_path / "bills" / place / "a.csv", charge())
+    config = tmp_path / "config.toml"
+
+    assert (
+        focus.finops("init", "focus", "-c", str(config), "--bucket", f"{tmp_path}/bills").code == 0
+    )
+
+    sections = tomllib.loads(config.read_text())["focus"]["exports"].values()
+    assert {(each["prefix"], each["export_name"]) for each in sections} == {
+        ("saas", "lakehouse"),
+        ("saas", "backup"),
+        ("oci", "FOCUS Reports"),
+    }
+    done = focus.finops("focus", "import-billing", "--json", "--bucket", f"{tmp_path}/bills")
+    assert any("3 folders are read as one bill" in notice for notice in done.document["notices"])
 
 
 def test_what_is_not_there_is_a_usage_error(tmp_path, focus):

@@ -3,6 +3,8 @@
 import json
 from decimal import Decimal
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 
 from finops.period import BillingPeriod
@@ -443,3 +445,27 @@ def test_a_table_takes_no_files(table):
     answer = table.bills.finops("focus", "export-parquet", "--out", "bq://a.b.c")
 
     assert answer.code != 0
+
+
+@pytest.mark.parametrize("amount", ["-1,234.56", "-5 USD", "x"])
+def test_an_amount_of_a_credit_that_is_no_number_is_refused(bills, amount):
+    credit = [{"type": "DISCOUNT", "amount": amount}]
+    row = {"cost": 2, "currency": "EUR", "invoice": {"month": "202608"}, "credits": credit}
+    put(bills.bucket, json.dumps(row), "a.json")
+
+    assert bills.run().code == 65
+
+
+def test_a_field_that_nobody_filled_is_no_trouble(bills):
+    row = {
+        "cost": 2.5,
+        "currency": "EUR",
+        "invoice": {"month": "202608", "publisher_type": None},
+        "credits": [{"type": "DISCOUNT", "amount": -0.5}],
+    }
+    file = bills.bucket / "billing" / "a.parquet"
+    file.parent.mkdir(parents=True)
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist([row]), file)
+
+    assert bills.run().code == 0
+    assert bills.billed() == {"2026-08": (1, Decimal(2))}

@@ -160,7 +160,9 @@ def test_a_file_without_cost_currency_or_month_is_no_bill(lacking):
         find_shape(columns(*(name for name in bill if name != lacking)), "k")
 
 
-@pytest.mark.parametrize("credit", ["credits.amount", ("credits", "DOUBLE")], ids=str)
+@pytest.mark.parametrize(
+    "credit", ["credits.amount", "c.amount", "amount", ("credits", "DOUBLE")], ids=str
+)
 def test_credits_that_are_no_list_beside_their_cost_are_refused(credit):
     with pytest.raises(BadDataError, match="no list"):
         check_columns(delivery(), columns(*BILL[:3], credit), "k")
@@ -189,3 +191,9 @@ def test_the_month_of_a_row_is_the_one_that_invoices_it(shape, original, value, 
     with duckdb.connect() as db:
         sql = f"SELECT {row_period(shape, stored)} FROM (SELECT {value} AS c)"
         assert db.execute(sql).fetchall() == [(month,)]
+
+
+@pytest.mark.parametrize("other", ["Cost", "cost.value", "currency.code", "invoice_month"])
+def test_a_column_in_two_forms_is_refused(other):
+    with pytest.raises(BadDataError, match="in two forms"):
+        find_shape(columns(*BILL, other), "k")

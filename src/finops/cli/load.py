@@ -55,8 +55,9 @@ def configured(arguments: argparse.Namespace) -> Config:
     flags = {
         key.name: getattr(arguments, key.name, None) for key in (*EXPORT_FLAGS, *PROJECT_FLAGS)
     }
-    flags |= {"data_dir": arguments.data_dir, "export": getattr(arguments, "export", None)}
-    flags |= {name: getattr(arguments, name, None) for name in ("vendor", "files")}
+    flags |= {name: getattr(arguments, name, None) for name in ("vendor", "files", "data_dir")}
+    name = getattr(arguments, "export", None)
+    flags["export"] = name and name.removeprefix(f"{flags['vendor']}/")
     file = Path(arguments.config) if arguments.config else None
     return load_config(file, os.environ, flags)
 

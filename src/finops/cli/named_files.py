@@ -22,7 +22,8 @@ def of_files(export: Export, places: Sequence[str]) -> Export:
     if any("://" in place for place in places):
         bucket, keys = _in_bucket(places)
     else:
-        bucket, keys = _in_folder([path for place in places for path in _paths(place)])
+        named = dict.fromkeys(path for place in places for path in _paths(place))
+        bucket, keys = _in_folder(list(named))
     folders = [key for key in keys if not PurePath(key).suffix]
     if folders and len(keys) > 1:
         raise UsageError(

@@ -54,7 +54,7 @@ def reconcile(arguments: argparse.Namespace, output: Output) -> int:
 
 def _rows(balance: Balance) -> Iterator[list[Any]]:
     periods = ", ".join(map(str, balance.periods))
-    place = [balance.export and balance.export.name, periods, balance.invoice_id or "(none yet)"]
+    place = [balance.export and balance.export.source, periods, balance.invoice_id or "(none yet)"]
     sums = [balance.stated, balance.loaded, balance.residual, balance.currency]
     yield [*place, balance.billing_entity, "", *sums]
     for category, billed in balance.categories.items():

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import duckdb
 
 from finops.columns import StoredColumn
+from finops.errors import ConfigError
 from finops.focus.checks import Check, load_checks, record_checks, refuse_wrong_totals
 from finops.focus.columns import OWN_COLUMNS, focus_columns
 from finops.focus.lookups import RELATIONS, Lookups
@@ -75,7 +76,10 @@ def replace_charges(
     Raises:
         RefusedError: billed cost is not the source's total, a line item is missing or doubled,
             or with ``strict`` any check fails. The transaction is to be rolled back.
+        ConfigError: it is the bill of another billing account than all others of the dataset.
     """
+    built = built_charges(db, bill.dataset).values()
+    before = _billing_accounts(db, [each.load_id for each in built])
     drop_charges(db, bill.dataset, bill.period)
     sql, values = charges_query(bill, lookups)
     if bill.vendor.brings_columns(bill.shape):
@@ -84,6 +88,7 @@ def replace_charges(
     for statement in script_statements("focus/rollups.sql"):
         query(db, statement, {"load_id": bill.load_id})
     checks = load_checks(db, bill)
+    _refuse_other_account(bill, before, _billing_accounts(db, [bill.load_id]))
     refuse_wrong_totals(bill, checks, strict=strict)
     record_checks(db, bill, checks)
     _record_build(db, bill, lookups)
@@ -111,6 +116,26 @@ def charges_query(bill: Bill, lookups: Lookups) -> tuple[str, dict[str, Any]]:
         f"SELECT {stamps}, CAST($billing_period AS VARCHAR) AS x_BillingPeriod, * FROM charges"
     )
     return sql, values
+
+
+def _billing_accounts(db: Connection, load_ids: list[str]) -> set[str]:
+    rows = query(
+        db,
+        "SELECT DISTINCT BillingAccountId FROM focus.daily"
+        " WHERE x_LoadId IN (SELECT unnest(?::VARCHAR[])) AND BillingAccountId IS NOT NULL",
+        [load_ids],
+    )
+    return {account for (account,) in rows}
+
+
+def _refuse_other_account(bill: Bill, before: set[str], now: set[str]) -> None:
+    """Keep what another payer's bill would replace, or be mixed with."""
+    if before and now and before.isdisjoint(now):
+        raise ConfigError(
+            f"this is the bill of {min(now)}; {bill.dataset} holds those of {min(before)}",
+            code="other-export",
+            do=f"give it an export of its own: [{bill.vendor_name}.exports.NAME]",
+        )
 
 
 def drop_charges(db: Connection, dataset: str, period: BillingPeriod) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, timedelta
 
 from finops.config import Config, Export
 from finops.delivery import Delivery, FailedDelivery
@@ -42,9 +43,17 @@ def _compared(
     newest = max([*loaded, *(each.period for each in found)], default=None)
     return [
         (each, _compare(each, loaded.get(each.period), holds, force=force))
-        for each in found
+        for each in (_after(each, loaded.get(each.period)) for each in found)
         if newest and config.keeps(each.period, newest)
     ]
+
+
+def _after(found: Delivery | FailedDelivery, loaded: Load | None) -> Delivery | FailedDelivery:
+    """Let what replaces a load be later than it, whatever copying did to the times of files."""
+    if isinstance(found, FailedDelivery) or not loaded or loaded.fingerprint == found.fingerprint:
+        return found
+    later = loaded.delivered_at.replace(tzinfo=UTC) + timedelta(seconds=1)
+    return replace(found, delivered_at=max(found.delivered_at, later))
 
 
 def _compare(
@@ -59,8 +68,10 @@ def _compare(
     unchanged = loaded is not None and loaded.fingerprint == found.fingerprint
     if not (unchanged or is_held):
         return PeriodResult.of(found, Outcome.DISCOVERED)
-    result = PeriodResult.of(found, Outcome.UNCHANGED if unchanged else Outcome.HELD)
-    return replace(result, rows=loaded.rows, totals=loaded.totals) if loaded else result
+    if not loaded or not unchanged:
+        return PeriodResult.of(found, Outcome.HELD)
+    result = PeriodResult.of(found, Outcome.UNCHANGED)
+    return replace(result, rows=loaded.rows, totals=loaded.totals)
 
 
 def _queue(

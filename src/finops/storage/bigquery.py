@@ -130,6 +130,7 @@ class BigQueryTable:
             rows = list(self._ask(sql))
         for month, found, latest in rows:
             key, at = f"{self._name}/{month}.parquet", latest or datetime.fromtimestamp(0, UTC)
+            at = at if at.tzinfo else at.replace(tzinfo=UTC)
             yield StoredObject(key, 0, f"{found}-{at:%Y%m%dT%H%M%S.%fZ}", at)
 
     def _within(self, first: BillingPeriod | None, last: BillingPeriod | None) -> str:

@@ -39,6 +39,7 @@ ROUNDED_COLUMN = "_finops_rounded"
 REPAIRED_COLUMN = "_finops_repaired"
 
 _FIELD_LIMIT = 16 << 20
+_WIDEST = 38  # of wider decimals DuckDB makes DOUBLE
 _HEADER_LIMIT = 4 << 20
 _CSV = (
     "read_csv(?, columns = ?, auto_detect = false, header = true, delim = ',', quote = '\"',"
@@ -264,7 +265,8 @@ def _leaves(column: FileColumn) -> Iterator[FileColumn]:
     """Yield a column, or of a record its fields."""
     kind, path = duckdb.sqltype(column.physical), column.path or (column.name,)
     if kind.id != "struct":
-        yield column
+        if kind.id != "null":  # what nobody filled has no type of its own
+            yield column
         return
     for name, field in kind.children:
         yield from _leaves(FileColumn(f"{column.name}.{name}", str(field), (*path, name)))
@@ -409,10 +411,14 @@ def _check_names(names: Sequence[str], source: DataFileSource) -> None:
 
 def _check_parquet_names(db: Connection, source: DataFileSource, shown: list[str]) -> None:
     """Compare with the footer: DuckDB renames columns that have the same name or none."""
-    rows = query(db, "SELECT name, num_children FROM parquet_schema(?)", [source.literal])
+    rows = query(
+        db, "SELECT name, num_children, precision FROM parquet_schema(?)", [source.literal]
+    )
     names: list[str] = []
     nested = 0
-    for name, children in rows[1:]:
+    for name, children, digits in rows[1:]:
+        if (digits or 0) > _WIDEST:
+            raise ValueError(f"{name} has {digits} digits; up to {_WIDEST} are read exactly")
         if nested == 0:
             names.append(name)
         nested += (children or 0) - (1 if nested else 0)

@@ -192,7 +192,7 @@ def _replace(
     bill = dataset.bill(vendor, load)
     checks = replace_charges(dataset.db, bill, staged.lookups, strict=staged.strict)
     crash_point("charges-made")
-    notices += _row_notices(delivery, load)
+    notices += _row_notices(delivery, load) + _twin_notices(load)
     return load, notices + failed_checks(checks, load.period)
 
 
@@ -268,6 +268,17 @@ def _row_notices(delivery: Delivery, load: Load) -> list[str]:
         return []
     said = sum(filter(None, announced))
     return [f"the manifest says {said:,} rows, and its files have {load.rows:,}"]
+
+
+def _twin_notices(load: Load) -> list[str]:
+    """Tell of files with the same bytes: each counts."""
+    seen: dict[str, str] = {}
+    twins = [
+        (other, file.key)
+        for file in load.files
+        if (other := seen.setdefault(file.sha256, file.key)) != file.key
+    ]
+    return [f"{one} and {other} have the same content, and both count" for one, other in twins[:3]]
 
 
 def _replacement_notices(dataset: Dataset, load: Load) -> list[str]:

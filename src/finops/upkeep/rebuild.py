@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from finops.config import Config, Export
+from finops.config import Config, Export, unconfigured
 from finops.datadir import DataDir
 from finops.delivery import Delivery
 from finops.errors import ConfigError, FinopsError, LocalError
@@ -76,7 +76,8 @@ def _is_damaged(data: DataDir) -> bool:
 def _staged_exports(config: Config, stored: Sequence[Export]) -> list[Export]:
     """Return the exports that staging has; each must be known to the store or configured."""
     staged = {path.parts[-2:] for path in (config.data_dir / "staging").glob("*/*")}
-    known = {(export.vendor, export.name): export for export in (*config.exports, *stored)}
+    known = {(vendor, "default"): unconfigured(vendor) for vendor, _ in staged}
+    known |= {(export.vendor, export.name): export for export in (*config.exports, *stored)}
     if missing := sorted(staged - known.keys()):
         vendor, name = missing[0]
         raise ConfigError(

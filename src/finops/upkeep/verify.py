@@ -58,7 +58,7 @@ def _verify_export(
 ) -> Iterator[Finding]:
     dataset = Dataset(db, export)
     problems = dataset.column_problems()
-    yield Finding(export.name, None, "columns", not problems, "; ".join(problems))
+    yield Finding(export.source, None, "columns", not problems, "; ".join(problems))
     for period, load in current_loads(db, export.dataset).items():
         if only in (None, period):
             yield _verify_rows(dataset, load)
@@ -74,12 +74,12 @@ def _verify_rows(dataset: Dataset, load: Load) -> Finding:
         detail = "the table is gone; finops rebuild, or import-cur --force, brings it back"
     elif found != wanted:
         detail = f"the ledger has {_described(*wanted)}; the table has {_described(*found)}"
-    return Finding(dataset.export.name, load.period, "rows and totals", found == wanted, detail)
+    return Finding(dataset.export.source, load.period, "rows and totals", found == wanted, detail)
 
 
 def _verify_charges(dataset: Dataset, load: Load) -> Iterator[Finding]:
     """Run the checks of the charges again; those that do not block are notes."""
-    name, period = dataset.export.name, load.period
+    name, period = dataset.export.source, load.period
     if not has_charges(dataset.db, dataset.export, load):
         yield Finding(name, period, "charges", None, "not made yet; import-cur makes them")
         return
@@ -104,5 +104,5 @@ def _verify_files(data: DataDir, export: Export, load: Load) -> Finding:
         if delivery.fingerprint == load.fingerprint:
             damaged = damaged_files(data, delivery)
             detail = ", ".join(damaged) or "as they were downloaded"
-            return Finding(export.name, load.period, "staged files", not damaged, detail)
-    return Finding(export.name, load.period, "staged files", None, "not in staging any more")
+            return Finding(export.source, load.period, "staged files", not damaged, detail)
+    return Finding(export.source, load.period, "staged files", None, "not in staging any more")

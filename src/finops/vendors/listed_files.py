@@ -10,7 +10,8 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from functools import partial
+from itertools import groupby, takewhile
 
 from finops.config import Export
 from finops.delivery import (
@@ -35,7 +36,7 @@ _ASIDE = re.compile(
     r"(.*/)?([_.].*|[^/]*manifest\.json)|(.*/)?[_.][^/]*/.*", re.IGNORECASE | re.DOTALL
 )
 
-_DIVIDING = re.compile(r".*=.*|\d{4}([_-]?\d\d){0,2}", re.DOTALL)
+_DIVIDING = re.compile(r".*=.*|\d{1,4}([_-]?\d\d){0,2}|[\da-f-]{16,}", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,26 +67,39 @@ def list_deliveries(
         )
     periods = {period for bill in bills for period in bill.contents.periods}
     wanted = sorted(filter(export.covers, periods), reverse=True)
-    return [_delivery(export, period, bills) for period in wanted]
+    notices = () if export.files else _folder_notices(export, bills)
+    return [_delivery(export, period, bills, notices) for period in wanted]
+
+
+def _folder_notices(export: Export, bills: Sequence[_Bill]) -> tuple[str, ...]:
+    """Tell where several folders are read as one bill: two copies would count twice."""
+    folders = sorted({_folder(_place(export), bill) for bill in bills})
+    if len(folders) < 2:
+        return ()
+    named = ", ".join(folders[:3])
+    return (f"{len(folders)} folders are read as one bill: {named}; is each an export of its own?",)
 
 
 def list_exports(storage: Storage, export: Export, survey: Survey) -> list[FoundExport]:
-    """Return every folder with bills right below the prefix, and the prefix itself if it has any.
+    """Return every folder below the prefix that has bills, and the prefix itself if it has any.
 
-    Folders whose names are dates, or of the form ``name=value``, divide an export and are none.
+    Folders whose names are dates, ids, or of the form ``name=value`` divide an export.
     """
     bills = _surveyed(_bills(storage, export, named=False), survey)
-    prefix = export.prefix.strip("/")
-
-    def name(bill: _Bill) -> str:
-        first, _, rest = bill.stored.key.removeprefix(prefix).strip("/").partition("/")
-        return first if rest and not _DIVIDING.fullmatch(first) else ""
-
-    found = groupby(sorted(bills, key=name), key=name)
-    return [_found_export(prefix, each, list(of_it)) for each, of_it in found]
+    place = partial(_folder, export.prefix.strip("/"))
+    found = groupby(sorted(bills, key=place), key=place)
+    return [_found_export(folder, list(of_it)) for folder, of_it in found]
 
 
-def _found_export(prefix: str, name: str, bills: Sequence[_Bill]) -> FoundExport:
+def _folder(prefix: str, bill: _Bill) -> str:
+    """Return the folder of the export that a file seems to be of."""
+    *folders, _ = bill.stored.key.removeprefix(prefix).strip("/").split("/")
+    own = takewhile(lambda name: not _DIVIDING.fullmatch(name), folders)
+    return "/".join([*filter(None, [prefix]), *own])
+
+
+def _found_export(folder: str, bills: Sequence[_Bill]) -> FoundExport:
+    prefix, _, name = folder.rpartition("/")
     newest = max(bills, key=lambda bill: bill.stored.modified)
     periods = [period for bill in bills for period in bill.contents.periods]
     written = BillingPeriod.containing(newest.stored.modified)
@@ -140,7 +154,7 @@ def _form(key: str) -> tuple[str, str] | None:
 
 
 def _delivery(
-    export: Export, period: BillingPeriod, bills: Sequence[_Bill]
+    export: Export, period: BillingPeriod, bills: Sequence[_Bill], notices: tuple[str, ...]
 ) -> Delivery | FailedDelivery:
     of_it = [bill for bill in bills if period in bill.contents.periods]
     kinds = {(*bill.form, bill.contents.shape) for bill in of_it}
@@ -169,6 +183,7 @@ def _delivery(
         file_format=file_format,
         compression=compression,
         files=files,
+        notices=notices,
     )
 
 

@@ -269,7 +269,7 @@ def _single_file(expected: str, folder: MonthFolder) -> ExportRun:
     newest = folder.single_files[0]
     form = _form_of(newest) or ("csv", "none")
     named = _RUN_ID.search(newest.key)
-    label = expected or ACTUAL
+    label = expected or _named_label(folder.name)
     return ExportRun(
         folder=folder,
         run_id=named[0] if named else newest.etag,
@@ -298,7 +298,7 @@ def _read_manifest(
     run = _section(manifest, "runInfo")
     _check_period(run, folder.period)
     type_ = str(_section(manifest, "exportConfig").get("type") or "")
-    label, shape = _dataset(type_, expected)
+    label, shape = _dataset(type_, expected or _named_label(folder.name))
     blobs = _blobs(manifest)
     files, repeated = _files(storage, folder, blobs, label)
     _refuse_unfinished(storage, folder, stored, files)
@@ -344,10 +344,15 @@ def _check_period(run: Mapping[str, Any], period: BillingPeriod) -> None:
         raise _bad(f"runInfo.startDate is {start!r}, the folder says {period}")
 
 
+def _named_label(name: str) -> str:
+    """Tell the dataset by the export's name, where neither manifest nor configuration does."""
+    return AMORTIZED if "amorti" in name.lower() else ACTUAL
+
+
 def _dataset(type_: str, expected: str) -> tuple[str, str]:
     """Return the label and the shape of an export's files, by its type."""
     if not type_:
-        return expected or ACTUAL, COSTS
+        return expected, COSTS
     label = _LABELS.get(type_.lower())
     if label is None:
         raise ConfigError(

@@ -60,9 +60,19 @@ def check_columns(_delivery: Delivery, columns: Sequence[FileColumn], key: str) 
     """Refuse a file that is no FOCUS.
 
     Raises:
-        BadDataError: a column is missing that every FOCUS file has.
+        BadDataError: a column is missing that every FOCUS file has, or is there twice.
     """
     find_shape(columns, key)
+    seen: dict[str, str] = {}
+    for column in columns:
+        other = seen.setdefault(column.name.lower(), column.name)
+        if other != column.name:
+            raise BadDataError(
+                f"the columns {other} and {column.name} are one",
+                code="bad-header",
+                where=f"{key}, line 1",
+                do="see what wrote this file: which of them counts is not known",
+            )
 
 
 def describe_columns(
@@ -83,8 +93,8 @@ def row_period(_shape: str, columns: Mapping[str, StoredColumn]) -> str:
 
     Half a day is added: a start that was midnight east of Greenwich is a day early in UTC.
     """
-    start = next(each for name, each in columns.items() if name.lower() == "billingperiodstart")
-    return f"strftime({identifier(start.name)} + INTERVAL 14 HOUR, '%Y-%m')"
+    start = identifier(columns["BillingPeriodStart"].name)
+    return f"strftime({start} + INTERVAL 14 HOUR, '%Y-%m')"
 
 
 def flattens_records() -> bool:
@@ -98,16 +108,17 @@ def clustering(_shape: str) -> tuple[str, ...]:
 
 
 def _described(column: FileColumn, place: int | None, known: FocusColumn | None) -> SourceColumn:
+    name = known.name if known else column.name
     if column.physical != "VARCHAR":
         kind = _KINDS.get(known.kind) if known else None
         natural = natural_type(column.physical)
         keeps = known is None or known.kind == "json" or kind is None
-        return SourceColumn(column, column.name, natural if keeps else kind or natural, place)
+        return SourceColumn(column, name, natural if keeps else kind or natural, place)
     if known is None:
-        return SourceColumn(column, column.name, ColumnType.TEXT, null_word=_NULL_WORD)
+        return SourceColumn(column, name, ColumnType.TEXT, null_word=_NULL_WORD)
     return SourceColumn(
         column,
-        column.name,
+        name,
         _KINDS.get(known.kind, ColumnType.MONEY),
         place,
         reading=_reading(known),

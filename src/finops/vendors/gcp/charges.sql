@@ -17,7 +17,7 @@ credited AS NOT MATERIALIZED (
                 'type': coalesce(json_extract_string(credit, '$.type'), ''),
                 'name': coalesce(json_extract_string(credit, '$.full_name'), json_extract_string(credit, '$.name')),
                 'amount': coalesce(finops.money(nullif(
-                    regexp_extract(credit, '"amount"\s*:\s*"?([^",}\s]*)', 1), 'null')), 0)
+                    trim(regexp_extract(credit, '"amount"\s*:\s*("[^"]*"|[^,}\s]*)', 1), '"'), 'null')), 0)
             }
         ) ELSE [] END AS credit_list
     FROM line_item

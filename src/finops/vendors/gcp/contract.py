@@ -147,13 +147,36 @@ def _check(shape: str, columns: Sequence[FileColumn], key: str) -> None:
                 do="export all columns of the billing table, and keep other files elsewhere",
             )
     credits_type = natural_type(found.get("credits", "VARCHAR"))
-    if shape == USAGE and ("creditsamount" in found or credits_type != ColumnType.TEXT):
+    unnested = any(
+        column.name.lower().rpartition(".")[2] == "amount"
+        and squashed(column.name) not in read_contract(shape)
+        for column in columns
+    )
+    if shape == USAGE and (unnested or credits_type != ColumnType.TEXT):
         raise BadDataError(
             "the credits are no list beside their cost: what counts twice or not is not known",
             code="bad-header",
             where=f"{key}, line 1",
             do="export the column credits as it is, or in CSV as TO_JSON_STRING(credits)",
         )
+    _refuse_mixed(shape, columns, key)
+
+
+def _refuse_mixed(shape: str, columns: Sequence[FileColumn], key: str) -> None:
+    """Refuse two spellings of one column, and a value that is a record on some lines."""
+    contract, seen = read_contract(shape), dict[str, str]()
+    for column in columns:
+        known = contract.get(squashed(column.name))
+        *parents, _ = column.name.split(".")
+        paths = (squashed(".".join(parents[: end + 1])) for end in range(len(parents)))
+        other = seen.setdefault(known.original, column.name) if known else column.name
+        if other != column.name or any(path in contract for path in paths if not known):
+            raise BadDataError(
+                f"the column {column.name} is there in two forms",
+                code="bad-header",
+                where=f"{key}, line 1",
+                do="see what wrote this file: which of them counts is not known",
+            )
 
 
 def _notices(shape: str, originals: set[str]) -> list[str]:

@@ -7,7 +7,8 @@ parts AS (
     UNION ALL
     SELECT transaction_type, currency, 0 AS charges, finops.money(nullif(amount, 'null')) AS part
     FROM (
-        SELECT transaction_type, currency, unnest(regexp_extract_all(credits, '"amount"\s*:\s*"?([^",}\s]*)', 1)) AS amount
+        SELECT transaction_type, currency,
+            trim(unnest(regexp_extract_all(credits, '"amount"\s*:\s*("[^"]*"|[^,}\s]*)', 1)), '"') AS amount
         FROM line_item
     )
     UNION ALL

@@ -96,7 +96,11 @@ class FileSurvey:
         return surveyed_path(self.folder, file.files[0])
 
     def _read(self, db: Connection, file: Delivery) -> Contents:
-        contents = _read(db, file, self._path(file), self.folder)
+        try:
+            contents = _read(db, file, self._path(file), self.folder)
+        except BadDataError as error:
+            error.kept = "what was loaded before; the file could be of any month"
+            raise
         if self.run:
             stored = file.files[0]
             whose = (file.vendor, file.export, stored.key, stored.size, stored.etag)
@@ -203,7 +207,7 @@ def _periods(
             periods[BillingPeriod.parse(text or "")] = count
         except ConfigError as error:
             raise BadDataError(
-                f"{text or 'nothing'!r} is no billing period",
+                f"{text!r} is no billing period" if text else "it names no billing period",
                 code="no-period",
                 where=f"{key}, row {position:,}",
                 do="see what wrote this file; each row names the month that it is billed in",

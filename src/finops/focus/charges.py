@@ -78,8 +78,9 @@ def replace_charges(
             or with ``strict`` any check fails. The transaction is to be rolled back.
         ConfigError: it is the bill of another billing account than all others of the dataset.
     """
-    built = built_charges(db, bill.dataset).values()
-    before = _billing_accounts(db, [each.load_id for each in built])
+    # Another mapping may spell accounts otherwise.
+    made, built = made_with(bill.vendor, lookups), built_charges(db, bill.dataset).values()
+    before = _billing_accounts(db, [each.load_id for each in built if each.made_with == made])
     drop_charges(db, bill.dataset, bill.period)
     sql, values = charges_query(bill, lookups)
     if bill.vendor.brings_columns(bill.shape):

@@ -16,7 +16,6 @@ import pytest
 from finops.faults import SURVEYING_POINTS
 from finops.period import BillingPeriod
 from finops.vendors.focus.sample import SampleLayout, write_sample
-from tests.conftest import SAMPLES
 from tests.driver import Finops, killed
 
 JULY, AUGUST = BillingPeriod(2026, 7), BillingPeriod(2026, 8)
@@ -111,9 +110,8 @@ def test_all_forms_of_a_version_are_the_same_money(tmp_path, focus, version):
     assert found[0] == found[1] == found[2]
 
 
-@pytest.mark.skipif(not SAMPLES.exists(), reason="the real samples are not here")
-def test_the_sample_of_the_foundation_adds_up_to_the_last_digit(focus):
-    done = focus(SAMPLES / "focus-1.0" / "focus_sample.csv")
+def test_the_sample_of_the_foundation_adds_up_to_the_last_digit(focus, samples_dir):
+    done = focus(samples_dir / "focus-1.0" / "focus_sample.csv")
 
     assert outcomes(done) == {"2024-09": ("loaded", 999), "2024-10": ("loaded", 1)}
     assert months(focus) == {

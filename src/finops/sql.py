@@ -51,7 +51,8 @@ def run_script(db: Connection, name: str) -> None:
 def run_statements(db: Connection, script: str) -> None:
     """Run a script, statement by statement."""
     for statement in duckdb.extract_statements(script):
-        db.execute(statement).fetchall()
+        with interruptible():
+            db.execute(statement).fetchall()
 
 
 def script_statements(name: str) -> list[str]:

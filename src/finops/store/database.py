@@ -21,7 +21,16 @@ from finops.errors import LocalError, OutOfMemoryError, TemporaryError
 from finops.faults import crash_point
 from finops.focus.charges import prepare_focus
 from finops.schema import schema_scripts
-from finops.sql import Connection, Row, identifier, literal, query, run_script, run_statements
+from finops.sql import (
+    Connection,
+    Row,
+    identifier,
+    interruptible,
+    literal,
+    query,
+    run_script,
+    run_statements,
+)
 from finops.store.ledger import load_ids
 
 _STORAGE_VERSION = "v1.4.0"
@@ -186,7 +195,7 @@ def _connect(path: Path, *, read_only: bool) -> Connection:
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
     }
-    with _explained(path):
+    with _explained(path), interruptible():
         if not read_only:
             config["storage_compatibility_version"] = _STORAGE_VERSION
             return duckdb.connect(str(path), config=config)
